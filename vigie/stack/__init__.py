@@ -1,0 +1,1 @@
+"""The programs that make up a running Vigie, started and stopped as one."""

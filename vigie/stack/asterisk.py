@@ -1,0 +1,233 @@
+"""An Asterisk of our own: where its files are, and one running server."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from vigie.errors import NotReady, ProgramFailed, ProgramMissing
+from vigie.stack.process import Child, run, tail
+
+OLDEST = (22, 7)
+"""The first version with StasisBroadcast."""
+PRIVATE_ROOT = Path("/opt/vigie/asterisk")
+SOUNDS = {"fr": ("fr_CA_f_June", "fr"), "en": ("en_US_f_Allison", "en")}
+"""The folders in which a language's sounds are found, Debian's names first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsteriskTree:
+    """The files of an installed Asterisk. ``launcher`` is the command that starts its program."""
+
+    version: str
+    launcher: tuple[str, ...]
+    modules: Path
+    data: Path
+
+    @classmethod
+    def find(cls, private_root: Path = PRIVATE_ROOT) -> Self:
+        """The machine's own Asterisk when it is recent enough, else the one that install.sh fetched.
+
+        Raises ProgramMissing, naming what was found, when neither will do.
+        """
+        candidates = [(private_root / "usr/sbin/asterisk", private_root)]
+        if on_path := shutil.which("asterisk"):
+            candidates.insert(0, (Path(on_path).resolve(), Path("/")))
+        unfit: list[str] = []
+        for program, root in candidates:
+            if not program.exists():
+                continue
+            tree = cls._inspect(program, root)
+            if isinstance(tree, cls):
+                return tree
+            unfit.append(f"{program}: {tree}")
+        found = "; ".join(unfit) or f"there is none on PATH and none in {private_root}"
+        raise ProgramMissing(
+            f"Asterisk {OLDEST[0]}.{OLDEST[1]} or newer is needed; {found}.", "Run ./install.sh as root."
+        )
+
+    @classmethod
+    def _inspect(cls, program: Path, root: Path) -> Self | str:
+        """The tree around a program, or why it will not do."""
+        launcher = (*_loader(root), str(program))
+        answer = subprocess.run([*launcher, "-V"], capture_output=True, text=True)
+        version = answer.stdout.strip().removeprefix("Asterisk ")
+        numbers = re.match(r"(\d+)\.(\d+)", version)
+        if not numbers:
+            return f"it does not run ({answer.stderr.strip()})"
+        if (int(numbers[1]), int(numbers[2])) < OLDEST:
+            return f"it is version {version}"
+        prefix = program.parent.parent
+        modules = _first(prefix, "lib*/asterisk/modules", "lib*/*/asterisk/modules")
+        data = _first(prefix, "share/asterisk") or _first(root, "var/lib/asterisk")
+        if not modules or not data:
+            return "its modules or its data are not there"
+        return cls(version, launcher, modules, data)
+
+    def sounds(self, language: str) -> Path | None:
+        """The folder of the core sounds of a language."""
+        return _first(self.data / "sounds", *SOUNDS[language])
+
+
+def _loader(root: Path) -> tuple[str, ...]:
+    """What runs a program of another root with that root's libraries, with neither chroot nor privilege."""
+    if root == Path("/"):
+        return ()
+    loader = _first(root, "usr/lib*/ld-linux-*.so.*", "usr/lib/ld-linux-*.so.*")
+    libraries = _first(root, "usr/lib/*-linux-gnu")
+    return (str(loader), "--library-path", str(libraries)) if loader and libraries else ()
+
+
+def _first(directory: Path, *patterns: str) -> Path | None:
+    return next((path for pattern in patterns for path in sorted(directory.glob(pattern))), None)
+
+
+class AsteriskServer:
+    """One Asterisk with all its files under ``directory``, for nobody but us.
+
+    ``config`` maps file names (``pjsip.conf``) to their text; asterisk.conf is written here.
+    """
+
+    def __init__(
+        self,
+        tree: AsteriskTree,
+        directory: Path,
+        config: Mapping[str, str],
+        required_modules: Sequence[str] = ("chan_pjsip.so",),
+        name: str = "Asterisk",
+    ) -> None:
+        self.tree = tree
+        self.directory = directory
+        self.name = name
+        self._config = config
+        self._required_modules = required_modules
+        self._child: Child | None = None
+
+    @property
+    def log(self) -> Path:
+        """What it has to say; also the log that logger.conf should name ``messages``."""
+        return self.directory / "log" / "messages"
+
+    @property
+    def recordings(self) -> Path:
+        return self.directory / "spool" / "recording"
+
+    @property
+    def child(self) -> Child:
+        assert self._child is not None, "not started"
+        return self._child
+
+    async def start(self, patience: float = 20) -> None:
+        """Starts it and returns once it takes calls, with every required module running.
+
+        Raises ProgramFailed or NotReady with the end of its log.
+        """
+        self._lay_out()
+        self.write_config(self._config)
+        for stale in (self.directory / "run").iterdir():
+            stale.unlink()
+        self._child = await Child.start(
+            self.name,
+            [*self.tree.launcher, "-f", "-n", "-C", self._asterisk_conf],
+            log=self.directory / "log" / "output",
+            directory=self.directory,
+        )
+        try:
+            await self._until_ready(patience)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Ends it and every call it carries."""
+        if self._child is not None:
+            await self._child.stop()
+
+    async def command(self, text: str) -> str:
+        """What Asterisk answers to a console command, such as ``core show channels``."""
+        return await run([*self.tree.launcher, "-C", self._asterisk_conf, "-r", "-x", text])
+
+    def write_config(self, config: Mapping[str, str]) -> None:
+        """Replaces the files of these names; a running server sees them when it reloads."""
+        self._config = {**self._config, **config}
+        for name, text in {**config, "asterisk.conf": self._directories()}.items():
+            path = self.directory / "etc" / name
+            draft = path.with_name(f".{name}.new")
+            draft.touch(mode=0o600)
+            draft.write_text(text)
+            draft.replace(path)
+
+    @property
+    def _asterisk_conf(self) -> Path:
+        return self.directory / "etc" / "asterisk.conf"
+
+    def _lay_out(self) -> None:
+        for name in ("etc", "run", "log", "db", "keys", "data/sounds", "spool/recording"):
+            (self.directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        data = self.directory / "data"
+        links = {data / entry.name: entry for entry in self.tree.data.iterdir() if entry.name != "sounds"}
+        links |= {data / "sounds" / code: path for code in SOUNDS if (path := self.tree.sounds(code))}
+        for link, target in links.items():
+            with suppress(FileNotFoundError):
+                link.unlink()
+            link.symlink_to(target)
+
+    def _directories(self) -> str:
+        here = self.directory
+        return f"""\
+[directories]
+astetcdir => {here}/etc
+astmoddir => {self.tree.modules}
+astvarlibdir => {here}/data
+astdbdir => {here}/db
+astkeydir => {here}/keys
+astdatadir => {here}/data
+astagidir => {here}/data/agi-bin
+astspooldir => {here}/spool
+astrundir => {here}/run
+astlogdir => {here}/log
+astsbindir => {self.tree.data}
+
+[options]
+hideconnect = yes
+"""
+
+    async def _until_ready(self, patience: float) -> None:
+        booted = asyncio.ensure_future(self._wait_fully_booted())
+        ended = asyncio.ensure_future(self.child.wait())
+        try:
+            await asyncio.wait({booted, ended}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                raise self.child.failure()
+            if not booted.done():
+                raise NotReady(
+                    f"{self.name} is not ready after {patience:.0f} s.\n{tail(self.log)}", f"See {self.log}."
+                )
+            await booted
+        finally:
+            for task in (booted, ended):
+                task.cancel()
+            await asyncio.gather(booted, ended, return_exceptions=True)
+        await self._check_modules()
+
+    async def _wait_fully_booted(self) -> None:
+        control = self.directory / "run" / "asterisk.ctl"
+        while True:
+            if control.exists():
+                with suppress(ProgramFailed):
+                    await self.command("core waitfullybooted")
+                    return
+            await asyncio.sleep(0.02)
+
+    async def _check_modules(self) -> None:
+        listing = await self.command("module show")
+        running = {line.split()[0] for line in listing.splitlines() if " Running " in line}
+        if absent := [module for module in self._required_modules if module not in running]:
+            raise ProgramFailed(
+                f"{self.name} runs without {', '.join(absent)}.\n{tail(self.log)}", f"See {self.log}."
+            )
