@@ -1,0 +1,72 @@
+"""Asterisk's configuration as text, from settings, secrets and what the site file says of trunks and phones.
+
+Pure but for reading the templates: the same arguments give the same texts.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from vigie.addresses import ARI_USER
+from vigie.secrets import Secrets
+from vigie.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+TEMPLATES = (PROJECT / "asterisk-conf", PROJECT / "dialplan")
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkAccount:
+    """How one carrier is reached; with a ``username`` we register there."""
+
+    slug: str
+    host: str
+    port: int = 5060
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def render(
+    settings: Settings, secrets: Secrets, trunks: Sequence[TrunkAccount], phones: Collection[str]
+) -> dict[str, str]:
+    """Each configuration file's name and text; ``phones`` are the SIP user names that may register.
+
+    Raises ValueError when a value would spill over into another line of the file.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        finalize=_one_line,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  # Asterisk's own syntax, guarded by _one_line
+    )
+    values = {
+        "settings": settings,
+        "secrets": secrets,
+        "ari_user": ARI_USER,
+        "music": music_directory(settings),
+        "trunks": trunks,
+        "phones": sorted(phones),
+    }
+    return {name: environment.get_template(name).render(values) for name in environment.list_templates()}
+
+
+def music_directory(settings: Settings) -> Path:
+    """Where the sound files of the music on hold are."""
+    return settings.state_dir / "sounds" / "music"
+
+
+def required_modules(config: dict[str, str]) -> tuple[str, ...]:
+    """The modules that a rendered modules.conf loads."""
+    lines = config["modules.conf"].splitlines()
+    return tuple(line.removeprefix("load = ") for line in lines if line.startswith("load = "))
+
+
+def _one_line(value: object) -> str:
+    text = str(value)
+    if not text.isprintable():
+        raise ValueError(f"{text!r} cannot be written into Asterisk's configuration")
+    return text.replace(";", "\\;")
