@@ -1,0 +1,1 @@
+"""The call engine: what happens to a caller, on Asterisk, through ARI."""

@@ -1,0 +1,45 @@
+"""Asterisk's REST interface (ARI) over one websocket: legs, bridges, playbacks, recordings, device states.
+
+Its place is under the call scenarios; it must not know what the calls are about.
+"""
+
+from .bridge import Bridge
+from .client import Ari
+from .errors import (
+    AriError,
+    AriRefused,
+    Conflict,
+    Disconnected,
+    HungUp,
+    NotFound,
+    PlaybackFailed,
+    RequestFailed,
+)
+from .events import CallBroadcast, CallerId, Channel, DeviceState, DeviceStateChanged, Dialplan, StasisStart
+from .hangup import Hangup
+from .leg import Leg
+from .recording import Recording, RecordingUnderWay
+
+__all__ = [
+    "Ari",
+    "AriError",
+    "AriRefused",
+    "Bridge",
+    "CallBroadcast",
+    "CallerId",
+    "Channel",
+    "Conflict",
+    "DeviceState",
+    "DeviceStateChanged",
+    "Dialplan",
+    "Disconnected",
+    "Hangup",
+    "HungUp",
+    "Leg",
+    "NotFound",
+    "PlaybackFailed",
+    "Recording",
+    "RecordingUnderWay",
+    "RequestFailed",
+    "StasisStart",
+]

@@ -1,0 +1,61 @@
+"""A bridge: what connects legs so that they hear each other."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from .errors import NotFound, RequestFailed
+from .leg import Leg
+
+if TYPE_CHECKING:
+    from .client import Ari
+
+
+class Bridge:
+    """A bridge of Asterisk's. As a context manager it is destroyed on leaving; its legs stay alive."""
+
+    def __init__(self, ari: "Ari", bridge_id: str) -> None:
+        self._ari = ari
+        self.id = bridge_id
+
+    async def add(self, *legs: Leg) -> None:
+        """Connects legs.
+
+        Raises:
+            HungUp: one of them ended before it was in.
+        """
+        for leg in legs:
+            leg.check()
+        try:
+            await self._request("addChannel", legs)
+        except RequestFailed:
+            for leg in legs:
+                await leg.check_soon()
+            raise
+
+    async def remove(self, leg: Leg) -> None:
+        """Takes a leg out; nothing if it or the bridge is gone."""
+        if leg.hangup_cause is not None:
+            return
+        try:
+            await self._request("removeChannel", (leg,))
+        except RequestFailed as error:
+            if error.status not in (400, 404, 422):
+                raise
+
+    async def destroy(self) -> None:
+        """Destroys the bridge; nothing if it is gone."""
+        try:
+            await self._ari.request("DELETE", f"bridges/{self.id}")
+        except NotFound:
+            return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._ari.finish(self.destroy(), f"destroying bridge {self.id}")
+
+    async def _request(self, verb: str, legs: tuple[Leg, ...]) -> None:
+        await self._ari.request("POST", f"bridges/{self.id}/{verb}", channel=",".join(leg.id for leg in legs))

@@ -1,0 +1,40 @@
+"""The cancellation side of a leg's scope; counts like `asyncio.timeout`. Knows nothing of telephony."""
+
+import asyncio
+
+
+class Scope:
+    """Cancels the task inside it, once, and tells that cancellation from everybody else's when it is left."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._cancelled = False
+        self._used = False
+
+    def enter(self) -> None:
+        """Begins the scope in the current task.
+
+        Raises:
+            RuntimeError: outside a task, or entered before.
+        """
+        task = asyncio.current_task()
+        if task is None or self._used:
+            raise RuntimeError("a leg's scope is entered once, by a task")
+        self._used = True
+        self._task = task
+        self._cancelling = task.cancelling()
+
+    def cancel(self) -> None:
+        """Cancels the task inside; nothing if there is none, or the second time."""
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
+
+    def leave(self, error: BaseException | None) -> bool:
+        """True if ``error`` is our own cancellation and nobody else asked for one at the same time."""
+        task, self._task = self._task, None
+        if task is None or not self._cancelled:
+            return False
+        alone = task.uncancel() <= self._cancelling
+        return alone and isinstance(error, asyncio.CancelledError)
