@@ -1,0 +1,59 @@
+"""What all tables share: key and text types, naming of constraints, and the recurring CHECKs."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Identity, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+SLUG = "^[a-z0-9][a-z0-9-]{0,39}$"
+E164 = r"^\+[1-9][0-9]{5,14}$"
+EMAIL = r"^[^@\s]+@[^@\s]+$"
+SIP_USER = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+
+class Base(DeclarativeBase):
+    """Root of all models; its metadata is the schema that the migrations must give."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 (read by SQLAlchemy as is)
+        str: Text,
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+    }
+
+
+Id = Annotated[int, mapped_column(Identity(always=True), primary_key=True)]
+OwnId = Annotated[UUID, mapped_column(primary_key=True)]
+
+
+def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
+    """The CHECK that ``column`` holds one of ``values`` (or NULL where the column allows it)."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def matches(column: str, pattern: str) -> CheckConstraint:
+    """The CHECK that the text of ``column`` has the form of ``pattern``."""
+    return CheckConstraint(f"{column} ~ '{pattern}'", name=f"{column}_form")
+
+
+def within(column: str, least: int, most: int) -> CheckConstraint:
+    """The CHECK that ``column`` lies between ``least`` and ``most``, both included."""
+    return CheckConstraint(f"{column} BETWEEN {least} AND {most}", name=f"{column}_range")
+
+
+def spoken(column: str = "language") -> CheckConstraint:
+    """The CHECK that ``column`` is a language in which Vigie speaks and writes."""
+    return one_of(column, ("fr", "en"))

@@ -1,0 +1,95 @@
+"""Lines with their numbers, supervisors and voicemail recipients; the trunks that carry their calls."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import E164, EMAIL, SLUG, Base, Id, matches, spoken, within
+
+
+class Line(Base):
+    """One on-call service; ``number`` is the one shown when the line calls out."""
+
+    __tablename__ = "line"
+    __table_args__ = (
+        matches("slug", SLUG),
+        matches("number", E164),
+        spoken(),
+        within("voicemail_min_seconds", 0, 30),
+        within("voicemail_max_seconds", 10, 600),
+        within("voicemail_silence_seconds", 2, 60),
+    )
+
+    id: Mapped[Id]
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    language: Mapped[str]
+    zone: Mapped[str]
+    number: Mapped[str]
+    greeting: Mapped[str | None]
+    policy_id: Mapped[int] = mapped_column(
+        ForeignKey("escalation_policy.id", ondelete="RESTRICT"), index=True
+    )
+    voicemail_min_seconds: Mapped[int]
+    voicemail_max_seconds: Mapped[int]
+    voicemail_silence_seconds: Mapped[int]
+
+
+class Did(Base):
+    """A public number (E.164) that leads to a line."""
+
+    __tablename__ = "did"
+    __table_args__ = (matches("number", E164),)
+
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(unique=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("line.id", ondelete="CASCADE"), index=True)
+
+
+class LineSupervisor(Base):
+    __tablename__ = "line_supervisor"
+    __table_args__ = (UniqueConstraint("line_id", "position", deferrable=True, initially="DEFERRED"),)
+
+    line_id: Mapped[int] = mapped_column(ForeignKey("line.id", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[int] = mapped_column(
+        ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True, index=True
+    )
+    position: Mapped[int]
+
+
+class VoicemailRecipient(Base):
+    """Who receives a line's messages: a person, by their e-mail contact method, or a bare e-mail address."""
+
+    __tablename__ = "voicemail_recipient"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(person_id, email) = 1", name="one_target"),
+        matches("email", EMAIL),
+        UniqueConstraint("line_id", "position", deferrable=True, initially="DEFERRED"),
+        UniqueConstraint("line_id", "person_id"),
+        UniqueConstraint("line_id", "email"),
+    )
+
+    id: Mapped[Id]
+    line_id: Mapped[int] = mapped_column(ForeignKey("line.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+    email: Mapped[str | None]
+
+
+class Trunk(Base):
+    """A way out to the telephone network; its password is a file of the machine, never a column."""
+
+    __tablename__ = "trunk"
+    __table_args__ = (
+        matches("slug", SLUG),
+        within("port", 1, 65535),
+        CheckConstraint("(username IS NULL) = (password_file IS NULL)", name="credentials"),
+        UniqueConstraint("position", deferrable=True, initially="DEFERRED"),
+    )
+
+    id: Mapped[Id]
+    slug: Mapped[str] = mapped_column(unique=True)
+    position: Mapped[int]
+    host: Mapped[str]
+    port: Mapped[int]
+    username: Mapped[str | None]
+    password_file: Mapped[str | None]
