@@ -1,0 +1,79 @@
+"""What the caller hears while somebody is sought: the greeting, then music, and a word every so often."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ari_app.ari import AriError, Leg
+from ari_app.calls import prompts
+from ari_app.calls.call import Call
+from oncall.outcomes import EventKind
+
+log = logging.getLogger(__name__)
+
+REASSURE_EVERY = 20.0
+"""Seconds of music between two words of reassurance."""
+
+
+class Comfort:
+    """The sounds of waiting, played beside the hunt."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins, or begins again after :meth:`stop`; the greeting is played once only."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._greet_and_wait())
+        elif self._task.done():
+            self._task = asyncio.create_task(self._wait())
+
+    async def stop(self) -> None:
+        """Silence: what was being played has been stopped when this returns."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _greet_and_wait(self) -> None:
+        line, caller = self._call.plan.line, self._call.caller
+        if line.greeting:
+            self._call.tell(EventKind.GREETING, leg=caller.id, reason=line.greeting)
+            await self._call.play(await self._call.desk.prompts.say(line.greeting, line.language, otherwise="hello"))
+        await self._wait()
+
+    async def _wait(self) -> None:
+        call = self._call
+        while True:
+            async with _music(call.caller):
+                await asyncio.sleep(REASSURE_EVERY)
+            call.tell(EventKind.REASSURANCE, leg=call.caller.id)
+            await call.say(prompts.REASSURANCE)
+
+
+@asynccontextmanager
+async def comforted(call: Call) -> AsyncIterator[Comfort]:
+    """While inside, the caller is kept company from the moment it is started; there is silence after."""
+    comfort = Comfort(call)
+    try:
+        yield comfort
+    finally:
+        await comfort.stop()
+
+
+@asynccontextmanager
+async def _music(caller: Leg) -> AsyncIterator[None]:
+    """Music on hold, or silence where Asterisk has none to play."""
+    try:
+        await caller.moh()
+    except AriError as error:
+        log.warning("the caller waits in silence: %s", error)
+    try:
+        yield
+    finally:
+        if caller.hangup_cause is None:
+            try:
+                await caller.stop_moh()
+            except AriError as error:
+                log.warning("the music could not be stopped: %s", error)

@@ -1,0 +1,100 @@
+"""Takes recorded messages out of Asterisk and into the database, with the mails that announce them, once each.
+
+A recording is deleted from Asterisk only when it is stored; while the database is away it stays where it is and is
+tried again.
+"""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ari_app.ari import Ari, AriError, NotFound
+from ari_app.calls.call import Call
+from ari_app.calls.message import Message, read_message
+from db.errors import DatabaseError
+from db.journal import Journal
+from db.voicemails import store_missed, store_voicemail
+from oncall.outcomes import EventKind, Outcome
+
+log = logging.getLogger(__name__)
+
+_FINISH_SECONDS = 10
+"""How long Asterisk may take to say that a recording is over once the caller has gone."""
+_FIRST_DELAY, _LAST_DELAY = 0.5, 30.0
+"""Seconds between tries at storing a message, doubling from the first to the last."""
+
+
+class Mailroom:
+    """What becomes of the messages of one Asterisk."""
+
+    def __init__(self, ari: Ari, engine: AsyncEngine, journal: Journal) -> None:
+        self._ari = ari
+        self._engine = engine
+        self._journal = journal
+        self._storing: set[asyncio.Task[None]] = set()
+
+    async def take_in(self, call: Call) -> None:
+        """Settles the outcome of a call whose caller was asked for a message, and has the message stored and mailed.
+
+        Returns when the outcome is settled; storing goes on beside, as long as it takes.
+        """
+        message = await self._fetch(call) if call.recording else None
+        enough = message is not None and message.duration_ms >= call.plan.line.voicemail.min_seconds * 1000
+        if message is not None:
+            length = f"{message.duration_ms / 1000:.1f} s"
+            reason = f"{length}, {'silent' if message.silent else 'speech or sound'}{'' if enough else ', too short'}"
+            call.tell(EventKind.VOICEMAIL_RECORDED, reason=reason)
+        call.end(Outcome.VOICEMAIL if enough else Outcome.NO_MESSAGE)
+        task = asyncio.create_task(self._keep(call, message if enough else None))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+
+    async def drain(self) -> None:
+        """Returns when every message taken in so far is stored."""
+        while self._storing:
+            await asyncio.wait(self._storing)
+
+    async def _fetch(self, call: Call) -> Message | None:
+        assert call.recording is not None
+        try:
+            async with asyncio.timeout(_FINISH_SECONDS):
+                await asyncio.shield(call.recording.finished)
+        except (TimeoutError, AriError) as error:
+            log.warning("Asterisk did not say that the recording is over: %s", error or "no answer")
+        try:
+            wav = await self._ari.download(f"recordings/stored/{call.recording.name}/file")
+        except NotFound:
+            return None
+        return await asyncio.to_thread(read_message, wav)
+
+    async def _keep(self, call: Call, message: Message | None) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                await self._store(call.id, message)
+                break
+            except DatabaseError as error:
+                log.warning("the message waits in Asterisk, the database is away: %s", error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_DELAY)
+        if message is not None:
+            call.tell(EventKind.VOICEMAIL_STORED)
+        if call.recording is not None:
+            await self._delete(call.recording.name)
+
+    async def _store(self, call_id: UUID, message: Message | None) -> None:
+        await self._journal.drain()  # the call's own row comes first
+        if message is None:
+            await store_missed(self._engine, call_id)
+        else:
+            await store_voicemail(self._engine, call_id, message.audio, message.duration_ms, silent=message.silent)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self._ari.delete_recording(name)
+        except NotFound:
+            pass
+        except AriError as error:
+            log.warning("recording %s is stored but could not be deleted from Asterisk: %s", name, error)

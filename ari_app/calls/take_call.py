@@ -1,0 +1,66 @@
+"""The life of one call, from the moment a worker has it to its outcome."""
+
+import logging
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from ari_app.ari import HungUp, Leg
+from ari_app.calls import prompts
+from ari_app.calls.call import Call
+from ari_app.calls.comfort import comforted
+from ari_app.calls.desk import Desk
+from ari_app.calls.hunt import hunt
+from ari_app.calls.numbers import e164
+from ari_app.calls.voicemail import take_message
+from oncall.errors import UnknownNumber
+from oncall.outcomes import EventKind, Outcome
+
+log = logging.getLogger(__name__)
+
+current_call: ContextVar[str] = ContextVar("current_call", default="-")
+"""The id of the call a log record belongs to."""
+
+
+async def take_call(caller: Leg, desk: Desk) -> None:
+    """Serves ``caller``, whose channel has just come to this worker, until the call is over and journalled."""
+    did = e164(caller.channel.dialplan.exten, desk.region) or caller.channel.dialplan.exten
+    try:
+        plan = desk.routing().plan(did, datetime.now(UTC))
+    except UnknownNumber:
+        plan = None
+    call = Call(desk, caller, did, plan, e164(caller.channel.caller.number, desk.region))
+    current_call.set(str(call.id))
+    call.open()
+    try:
+        async with caller:
+            try:
+                await (seek_somebody(call) if plan else tell_unknown(call))
+            except HungUp:
+                raise
+            except Exception:
+                log.exception("the scenario failed; the caller goes on to the fallback")
+                call.tell(EventKind.ERROR, leg=caller.id, reason="the scenario failed, see the log")
+                call.end(Outcome.FAILED)
+                await caller.go_on()
+    except HungUp as end:
+        call.tell(EventKind.CALLER_HUNG_UP, leg=caller.id, hangup=end.hangup)
+    if call.message_asked:
+        await desk.mailroom.take_in(call)
+    call.end(Outcome.ANSWERED if call.taken_by else Outcome.ABANDONED)
+
+
+async def seek_somebody(call: Call) -> None:
+    """Rings who is on call and who comes after them; failing all, takes a message."""
+    await call.answer()
+    async with comforted(call) as comfort:
+        if await hunt(call, comfort):
+            return
+    await take_message(call)
+
+
+async def tell_unknown(call: Call) -> None:
+    """Tells the caller that the number they dialled leads nowhere."""
+    await call.answer()
+    call.tell(EventKind.ANNOUNCEMENT, leg=call.caller.id, reason=f"{call.did} leads to no line")
+    await call.say(prompts.NO_SUCH_NUMBER)
+    call.end(Outcome.UNKNOWN_NUMBER)

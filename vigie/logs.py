@@ -1,0 +1,23 @@
+"""How the log is written: one line an event, with the id of the call it is about."""
+
+import logging
+
+from ari_app.calls.take_call import current_call
+
+
+def configure_logging(verbose: bool = False) -> None:
+    """Logs to standard error; INFO tells the calls' stories, DEBUG everything."""
+    factory = logging.LogRecord
+
+    def with_call(*args: object, **keywords: object) -> logging.LogRecord:
+        record = factory(*args, **keywords)  # type: ignore[arg-type]
+        record.call = current_call.get()
+        return record
+
+    logging.setLogRecordFactory(with_call)
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s [%(call)s] %(message)s",
+    )
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
