@@ -19,7 +19,11 @@ def make_engine(url: str) -> AsyncEngine:
     return create_async_engine(
         parse_url(url),
         pool_pre_ping=True,  # a server that was restarted costs nobody an error
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "vigie"},
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "vigie",
+            "options": "-c timezone=UTC",
+        },
     )
 
 

@@ -50,9 +50,7 @@ class Attempt(Base):
         within("q850", 0, 127),
         within("sip", 100, 699),
         CheckConstraint("(disposition IS NULL) = (ended_at IS NULL)", name="ended"),
-        Index(
-            "attempt_accepted_key", "call_id", unique=True, postgresql_where=text("disposition = 'accepted'")
-        ),
+        Index("attempt_accepted_key", "call_id", unique=True, postgresql_where=text("disposition = 'accepted'")),
     )
 
     id: Mapped[OwnId]

@@ -26,9 +26,7 @@ class Line(Base):
     zone: Mapped[str]
     number: Mapped[str]
     greeting: Mapped[str | None]
-    policy_id: Mapped[int] = mapped_column(
-        ForeignKey("escalation_policy.id", ondelete="RESTRICT"), index=True
-    )
+    policy_id: Mapped[int] = mapped_column(ForeignKey("escalation_policy.id", ondelete="RESTRICT"), index=True)
     voicemail_min_seconds: Mapped[int]
     voicemail_max_seconds: Mapped[int]
     voicemail_silence_seconds: Mapped[int]
@@ -50,9 +48,7 @@ class LineSupervisor(Base):
     __table_args__ = (UniqueConstraint("line_id", "position", deferrable=True, initially="DEFERRED"),)
 
     line_id: Mapped[int] = mapped_column(ForeignKey("line.id", ondelete="CASCADE"), primary_key=True)
-    person_id: Mapped[int] = mapped_column(
-        ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True, index=True
-    )
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True, index=True)
     position: Mapped[int]
 
 

@@ -42,9 +42,7 @@ class OutboxMessage(Base):
     language: Mapped[str]
     template: Mapped[str]
     payload: Mapped[dict[str, Any]]
-    voicemail_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("voicemail.id", ondelete="RESTRICT"), index=True
-    )
+    voicemail_id: Mapped[UUID | None] = mapped_column(ForeignKey("voicemail.id", ondelete="RESTRICT"), index=True)
     dedupe_key: Mapped[str] = mapped_column(unique=True)
     state: Mapped[str] = mapped_column(server_default=OutboxState.PENDING)
     attempts: Mapped[int] = mapped_column(server_default=text("0"))

@@ -62,7 +62,5 @@ class StepTarget(Base):
     step_id: Mapped[int] = mapped_column(ForeignKey("escalation_step.id", ondelete="CASCADE"))
     position: Mapped[int]
     kind: Mapped[str]
-    schedule_id: Mapped[int | None] = mapped_column(
-        ForeignKey("schedule.id", ondelete="RESTRICT"), index=True
-    )
+    schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedule.id", ondelete="RESTRICT"), index=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="RESTRICT"), index=True)

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import SLUG, Base, Id, matches, one_of, within
+from oncall.rotation import RotationUnit
 
 
 class Schedule(Base):
@@ -27,7 +28,7 @@ class Rotation(Base):
 
     __tablename__ = "rotation"
     __table_args__ = (
-        one_of("unit", ("hours", "days", "weeks")),
+        one_of("unit", RotationUnit),
         within("layer", 0, 99),
         within("length", 1, 1000),
         UniqueConstraint("schedule_id", "layer"),
@@ -58,9 +59,7 @@ class RotationWindow(Base):
 
     __tablename__ = "rotation_window"
     __table_args__ = (
-        CheckConstraint(
-            "cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'::smallint[]", name="weekdays"
-        ),
+        CheckConstraint("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'::smallint[]", name="weekdays"),
         UniqueConstraint("rotation_id", "position"),
     )
 

@@ -39,9 +39,7 @@ ROUTING_TABLES: Final = (
 def trigger(table: str) -> str:
     """The statement-level trigger of ``table``, as SQL."""
     events, channel = (
-        ("INSERT", OUTBOX_CHANNEL)
-        if table == "outbox"
-        else ("INSERT OR UPDATE OR DELETE OR TRUNCATE", ROUTING_CHANNEL)
+        ("INSERT", OUTBOX_CHANNEL) if table == "outbox" else ("INSERT OR UPDATE OR DELETE OR TRUNCATE", ROUTING_CHANNEL)
     )
     return (
         f"CREATE TRIGGER {table}_notify AFTER {events} ON {table} "

@@ -67,9 +67,7 @@ def test_migrations_give_exactly_the_schema_of_the_models(created: Engine, migra
 
 def test_alembic_finds_nothing_to_change(migrated: Engine) -> None:
     with migrated.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"compare_server_default": True, "compare_type": True}
-        )
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True, "compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 

@@ -98,9 +98,7 @@ class PrivateCluster:
     async def _prepare(self, programs: Path) -> None:
         socket = self.sockets / ".s.PGSQL.5432"
         if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
-            raise StackError(
-                f"The path {socket} is too long for a Unix socket.", "Choose a shorter VIGIE_STATE_DIR."
-            )
+            raise StackError(f"The path {socket} is too long for a Unix socket.", "Choose a shorter VIGIE_STATE_DIR.")
         for directory in (self.directory, self.sockets):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         free = shutil.disk_usage(self.directory).free
@@ -176,8 +174,7 @@ class PrivateCluster:
 
     def _disk_full(self) -> DiskFull:
         return DiskFull(
-            f"The disk that holds {self.directory} is full: PostgreSQL needs at least "
-            f"{LEAST_FREE_BYTES // 2**20} MB.",
+            f"The disk that holds {self.directory} is full: PostgreSQL needs at least {LEAST_FREE_BYTES // 2**20} MB.",
             "Free some space there, or choose another VIGIE_STATE_DIR.",
         )
 

@@ -1,0 +1,116 @@
+"""A message and the mails that tell of it are stored together, once."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.records import CallOpened
+from db.voicemails import Recipient, Voicemail, store_missed_call, store_voicemail
+from tests.support.history import NIGHT, StoryTeller
+
+SPOKEN = Voicemail(recorded_at=NIGHT, duration_ms=4200, audio=b"RIFF....WAVEfmt ")
+
+SITE = """
+    INSERT INTO person (slug, name, language) VALUES ('carol', 'Carol', 'en'), ('dave', 'Dave', 'fr');
+    INSERT INTO contact_method (person_id, position, kind, address, ring_seconds, confirm, shows)
+    SELECT id, 1, 'email', 'carol@example.org', 20, true, 'caller' FROM person WHERE slug = 'carol';
+    INSERT INTO escalation_policy (slug, name, max_hunt_seconds, rounds) VALUES ('p', 'P', 60, 1);
+    INSERT INTO line (slug, name, language, zone, number, policy_id, voicemail_min_seconds,
+                      voicemail_max_seconds, voicemail_silence_seconds)
+    SELECT 'support', 'Support', 'fr', 'Europe/Paris', '+33199001234', id, 2, 180, 10 FROM escalation_policy;
+    INSERT INTO voicemail_recipient (line_id, position, person_id)
+    SELECT line.id, person.id, person.id FROM line, person;
+    INSERT INTO voicemail_recipient (line_id, position, email) SELECT id, 9, 'desk@example.org' FROM line;
+    INSERT INTO voicemail_recipient (line_id, position, email) SELECT id, 8, 'carol@example.org' FROM line;
+"""
+
+CAROL = Recipient("carol@example.org", "Carol", "en")
+DESK = Recipient("desk@example.org", None, "fr")
+
+
+async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
+    async with engine.connect() as connection:
+        return [tuple(row) for row in await connection.execute(text(query))]
+
+
+@pytest.fixture
+async def call(engine: AsyncEngine) -> CallOpened:
+    """A call to a line whose messages go to Carol, to Dave who has no e-mail, and to a shared address."""
+    async with engine.begin() as connection:
+        for statement in filter(str.strip, SITE.split(";")):
+            await connection.execute(text(statement))
+        line_id = await connection.scalar(text("SELECT id FROM line"))
+    return StoryTeller(line_id=line_id).opened()
+
+
+async def test_a_message_is_stored_with_a_mail_for_each_recipient(engine: AsyncEngine, call: CallOpened) -> None:
+    assert await store_voicemail(engine, call, SPOKEN) == [CAROL, DESK]
+    (voicemail,) = await rows(engine, "SELECT call_id, line_name, caller, duration_ms, audio, sha256 FROM voicemail")
+    assert voicemail == (
+        call.id,
+        "Support",
+        "+33612345678",
+        4200,
+        SPOKEN.audio,
+        hashlib.sha256(SPOKEN.audio).digest(),
+    )
+    assert await rows(
+        engine,
+        "SELECT recipient, language, template, state, voicemail.id = voicemail_id, payload->>'name' "
+        "FROM outbox, voicemail ORDER BY recipient",
+    ) == [
+        ("carol@example.org", "en", "voicemail", "pending", True, "Carol"),
+        ("desk@example.org", "fr", "voicemail", "pending", True, None),
+    ]
+    ((payload,),) = await rows(engine, "SELECT payload FROM outbox WHERE recipient LIKE 'carol%'")
+    assert payload == {
+        "call_id": str(call.id),
+        "line": "Support",
+        "did": "+33199001234",
+        "caller": "+33612345678",
+        "started_at": "2026-11-23T03:12:00+00:00",
+        "recorded_at": "2026-11-23T03:12:00+00:00",
+        "duration_ms": 4200,
+        "silent": False,
+        "zone": "Europe/Paris",
+        "name": "Carol",
+    }
+
+
+async def test_storing_twice_stores_once(engine: AsyncEngine, call: CallOpened) -> None:
+    await store_voicemail(engine, call, SPOKEN)
+    await store_voicemail(engine, call, replace(SPOKEN, audio=b"another", duration_ms=1))
+    assert await rows(engine, "SELECT duration_ms FROM voicemail") == [(4200,)]
+    assert len(await rows(engine, "SELECT FROM outbox")) == 2
+
+
+async def test_a_caller_who_left_no_message_is_told_of_without_one(engine: AsyncEngine, call: CallOpened) -> None:
+    for _ in range(2):
+        assert await store_missed_call(engine, call) == [CAROL, DESK]
+    assert await rows(engine, "SELECT FROM voicemail") == []
+    assert await rows(engine, "SELECT DISTINCT template, voicemail_id FROM outbox") == [("no_message", None)]
+
+
+async def test_no_mail_without_its_message(engine: AsyncEngine, call: CallOpened) -> None:
+    with pytest.raises(IntegrityError):
+        await store_voicemail(engine, call, replace(SPOKEN, duration_ms=-1))
+    assert await rows(engine, "SELECT FROM outbox") == []
+
+
+async def test_a_message_for_a_line_removed_meanwhile_is_kept(engine: AsyncEngine, call: CallOpened) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM line"))
+    assert await store_voicemail(engine, call, SPOKEN) == []
+    assert await rows(engine, "SELECT line_id, line_name FROM voicemail") == [(None, "Support")]
+
+
+async def test_the_server_refuses_a_sound_that_is_not_the_one_recorded(engine: AsyncEngine, call: CallOpened) -> None:
+    await store_voicemail(engine, call, SPOKEN)
+    with pytest.raises(IntegrityError, match="voicemail_sha256_check"):
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE voicemail SET audio = 'x'"))
