@@ -3,11 +3,10 @@
 from typing import Final
 
 import sqlalchemy
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db import migrations
-from db.errors import NotMigrated, TooNew, TooOld, explain
+from db.errors import NotMigrated, TooNew, TooOld, explained
 from db.url import parse_url
 
 OLDEST_SERVER: Final = 15
@@ -29,12 +28,10 @@ def make_engine(url: str) -> AsyncEngine:
 
 async def check_database(engine: AsyncEngine) -> None:
     """Returns when the database can be used; otherwise raises the DatabaseError that says why not."""
-    try:
+    with explained(engine):
         async with engine.connect() as connection:
             await _check_server(connection)
             await _check_revision(connection)
-    except DBAPIError as error:
-        raise explain(error, engine.url) from error
 
 
 async def _check_server(connection: AsyncConnection) -> None:
@@ -47,6 +44,6 @@ async def _check_server(connection: AsyncConnection) -> None:
 async def _check_revision(connection: AsyncConnection) -> None:
     revision = await connection.run_sync(migrations.current)
     if revision is None or migrations.is_older(revision):
-        raise NotMigrated("The database's tables are missing or outdated: run `vigie db upgrade`.")
+        raise NotMigrated
     if revision != migrations.latest():
         raise TooNew(f"The database (revision {revision}) is of a later version of Vigie: upgrade Vigie.")

@@ -2,24 +2,26 @@
 
 DatabaseError
 ├── WrongUrl            the address cannot be understood, or is not PostgreSQL's
-├── Unreachable         nobody answers there, or the server is not accepting connections
+├── Unreachable         nobody answers there, or the server went away or is in trouble
 ├── AccessDenied        the server answers, but not to this user or for this database
 ├── TooOld              the server is older than PostgreSQL 15
 ├── NotMigrated         the tables are missing or older than this version of Vigie
-└── TooNew              the tables were made by a later version of Vigie
+├── TooNew              the tables were made by a later version of Vigie
+└── CallNotJournalled   something is to be added to a call that is not written yet
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-_ACCESS_WORDS: Final = (
-    "authentication failed",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "permission denied",
-)
+_ACCESS_WORDS: Final = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
+_UNDEFINED_TABLE: Final = "42P01"
+_UNDEFINED_COLUMN: Final = "42703"
 
 
 class DatabaseError(Exception):
@@ -43,17 +45,35 @@ class TooOld(DatabaseError):
 
 
 class NotMigrated(DatabaseError):
-    pass
+    def __init__(self) -> None:
+        super().__init__("The database's tables are missing or outdated: run `vigie db upgrade`.")
 
 
 class TooNew(DatabaseError):
     pass
 
 
-def explain(error: DBAPIError, url: URL) -> DatabaseError:
-    """The DatabaseError behind a failed connection, in the server's own words where it said any."""
+class CallNotJournalled(DatabaseError):
+    pass
+
+
+@contextmanager
+def explained(engine: AsyncEngine) -> Iterator[None]:
+    """Turns what the driver raises when the database cannot be used into the DatabaseError that says why."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise explain(error, engine.url) from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
+            raise NotMigrated from error
+        raise
+
+
+def explain(error: DBAPIError | PoolTimeout, url: URL) -> DatabaseError:
+    """The DatabaseError behind a driver's error, in the server's own words where it said any."""
     where = url.render_as_string(hide_password=True)
-    said = " ".join(str(error.orig).split())
+    said = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     if any(words in said for words in _ACCESS_WORDS):
         return AccessDenied(f"PostgreSQL at {where} does not let us in: {said}")
-    return Unreachable(f"PostgreSQL at {where} cannot be reached: {said}")
+    return Unreachable(f"PostgreSQL at {where} cannot be used: {said}")

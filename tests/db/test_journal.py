@@ -56,7 +56,7 @@ async def counts(engine: AsyncEngine) -> dict[str, int]:
 async def eventually(condition: str, connection: psycopg.AsyncConnection[Any]) -> Any:
     """The first row that ``condition`` selects, once there is one."""
     async with asyncio.timeout(10):
-        while not (row := await (await connection.execute(condition.encode())).fetchone()):  # noqa: ASYNC110 (another process's event)
+        while not (row := await (await connection.execute(condition.encode())).fetchone()):
             await asyncio.sleep(0.01)
         return row[0]
 

@@ -1,0 +1,47 @@
+"""Hints that something changed, over LISTEN/NOTIFY: never the truth, only a reason to look."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from db.url import libpq_url
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS: Final = 0.1
+LONGEST_RETRY_SECONDS: Final = 5.0
+
+
+async def listen(url: str, channel: str) -> AsyncIterator[None]:
+    """Yields whenever ``channel`` is notified, and after each (re)connection, for hints may have been missed.
+
+    Never ends by itself; while the database is away it waits. Raises WrongUrl.
+    """
+    address = libpq_url(url)
+    wait = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                address,
+                autocommit=True,
+                connect_timeout=5,
+                application_name="vigie listen",
+                # A server whose machine vanished says nothing: probe it, and give up after some 25 s.
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+            async with connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                wait = FIRST_RETRY_SECONDS
+                yield
+                async for _ in connection.notifies():
+                    yield
+        except psycopg.OperationalError as error:
+            log.warning("no hints on %s for now: %s", channel, " ".join(str(error).split()))
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, LONGEST_RETRY_SECONDS)
