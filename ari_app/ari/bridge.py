@@ -24,7 +24,7 @@ class Bridge:
             HungUp: one of them ended before it was in.
         """
         for leg in legs:
-            leg.check()
+            await leg.quiet()
         try:
             await self._request("addChannel", legs)
         except RequestFailed:

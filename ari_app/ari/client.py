@@ -1,42 +1,48 @@
-"""One Asterisk: the connection that comes back, the legs on it, and the dispatch of its events."""
+"""One Asterisk, and what can be asked of it."""
 
 import asyncio
 import logging
-import random
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
-from uuid import uuid4
+from urllib.parse import quote
 
-import httpx
+from msgspec import convert
 
-from . import events
 from .bridge import Bridge
-from .connection import Connection, open_connection
-from .errors import AriError, Conflict, Disconnected, NotFound, RequestFailed
-from .events import CallBroadcast, Channel, DeviceState, DeviceStateChanged, StasisStart
+from .dispatch import Dispatcher
+from .errors import AriError, Conflict, Disconnected, HungUp, NotFound, RequestFailed
+from .events import EVENT_TYPES, CallBroadcast, Channel, DeviceState, DeviceStateChanged, StasisStart
 from .hangup import SUBSCRIBER_ABSENT, Hangup
 from .leg import Leg
+from .life import Life
+from .link import Link
+from .reconciliation import reconcile, settle
 from .recording import RecordingUnderWay
 
 log = logging.getLogger(__name__)
 
-CLEANUP_SECONDS = 2.0
-"""Bound on anything done while leaving a scope."""
+LEAVING_SECONDS = 2.0
+"""Bound on what is done in Asterisk while a scope is left."""
 
 RECORDING_GRACE_SECONDS = 2.0
-"""How long after its leg's end a recording may take to say that it is finished."""
+"""How long after its leg's end a recording may take to say how it ended."""
 
 CLAIM_CHECK_SECONDS = 1.0
-"""A claimed channel enters our application at once; after this long we ask whether it still exists."""
+"""A claimed channel is in our hands at once; after this long we ask whether it still exists."""
+
+ALLOCATION_FAILED = 500
+"""Asterisk's answer when it finds no way to an endpoint: unknown, or a phone that is not registered."""
 
 
 class Ari:
-    """One Asterisk, under the application name ``app``. `run` keeps it connected; the callbacks are called in the order
-    of Asterisk's events and must not block.
+    """One Asterisk, seen as the application ``app``.
 
-    ``url`` is Asterisk's HTTP address (``http://127.0.0.1:8088``, with the prefix of http.conf if there is one).
+    `run` keeps it connected. The callbacks are called in the order of Asterisk's events and must not block; events
+    about a leg go to the leg. ``on_stasis`` gets a leg that nobody here asked for; ``on_connected`` is awaited after
+    each connection, when all legs are known to be alive or to have ended.
+
+    ``url`` is Asterisk's HTTP address, as in ``http://127.0.0.1:8088`` (with the prefix of http.conf, if any).
     """
 
     def __init__(
@@ -52,47 +58,65 @@ class Ari:
         on_device_state: Callable[[DeviceStateChanged], None] | None = None,
     ) -> None:
         self.app = app
-        self._base = url.rstrip("/") + "/ari"
-        self._login = (username, password)
-        self._on_broadcast = on_broadcast
         self._on_stasis = on_stasis
         self._on_connected = on_connected
-        self._on_device_state = on_device_state
-        self._connection: Connection | None = None
-        self._connected = asyncio.Event()
-        self._legs: dict[str, Leg] = {}
-        self._ended: deque[str] = deque(maxlen=1000)
-        self._recordings: dict[str, RecordingUnderWay] = {}
+        self._dispatch = Dispatcher(self._adopt, on_broadcast, on_device_state)
+        self._link = Link(url, username, password, app, self._dispatch, self._greet)
         self._subscriptions: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._http: httpx.AsyncClient | None = None
 
     @property
     def connected(self) -> bool:
-        return self._connected.is_set()
+        """True while there is a connection and all legs are up to date."""
+        return self._link.up.is_set()
 
     async def wait_connected(self) -> None:
-        await self._connected.wait()
+        await self._link.up.wait()
 
     async def run(self) -> None:
-        raise NotImplementedError
-
-    async def request(self, method: str, uri: str, /, *, body: Any = None, **query: Any) -> Any:
-        """The reply's body, decoded. Query values of None are left out.
+        """Connects, and reconnects each time the connection is lost, for ever: cancel it to stop.
 
         Raises:
-            NotFound, Conflict, RequestFailed: Asterisk refused.
-            Disconnected: no connection, or it was cut before the reply.
+            AriRefused: Asterisk will not have us; trying again would not help.
         """
-        if self._connection is None:
-            raise Disconnected(f"{method} {uri}: not connected")
-        return await self._connection.request(method, uri, query, body)
+        await self._link.run()
+
+    async def request(self, method: str, uri: str, /, *, body: Any = None, **query: Any) -> Any:
+        """The decoded body of the reply; None if it has none. Query values of None are left out.
+
+        Raises:
+            RequestFailed: Asterisk refused (NotFound and Conflict among them).
+            Disconnected: there is no connection, or it was cut before the reply.
+        """
+        return await self._link.request(method, uri, query, body)
 
     async def download(self, uri: str) -> bytes:
-        raise NotImplementedError
+        """The bytes at ``uri``, as in ``recordings/stored/NAME/file``: the one thing the websocket does not carry.
+
+        Raises:
+            RequestFailed: Asterisk refused (NotFound among them).
+            Disconnected: Asterisk could not be reached.
+        """
+        return await self._link.download(uri)
+
+    # --- legs
 
     async def claim(self, broadcast: CallBroadcast) -> Leg | None:
-        raise NotImplementedError
+        """The leg of a call on offer, now in our hands; None if another application has it or the caller is gone.
+
+        A caller who hangs up just after the claim is a leg that has already ended.
+        """
+        leg = self._dispatch.add(Leg(self, broadcast.channel))
+        try:
+            await self.request("POST", "events/claim", channelId=leg.id, application=self.app)
+        except (Conflict, NotFound):
+            self._dispatch.forget(leg)
+            return None
+        except BaseException:
+            self._dispatch.forget(leg)
+            raise
+        await self._in_hand(leg)
+        return leg
 
     async def originate(
         self,
@@ -104,43 +128,161 @@ class Ari:
         variables: Mapping[str, str],
         originator: str | None = None,
     ) -> Leg:
-        raise NotImplementedError
+        """A leg that is being called, for at most ``timeout`` seconds; `Leg.answered` waits for the party.
+
+        ``originator`` is the id of the channel whose codecs to match. If Asterisk finds no way to the endpoint (a
+        phone that is not registered), the leg has already ended, with Q.850 cause 20, subscriber absent.
+
+        Raises:
+            Conflict: there is a channel ``leg_id``.
+        """
+        leg = self._dispatch.add(Leg(self, Channel(id=leg_id, state="Down")))
+        try:
+            await self.request(
+                "POST",
+                f"channels/{leg_id}",
+                body={"variables": dict(variables)},
+                endpoint=endpoint,
+                app=self.app,
+                callerId=caller_id,
+                timeout=timeout,
+                originator=originator,
+            )
+        except RequestFailed as error:
+            if error.status != ALLOCATION_FAILED:
+                self._dispatch.forget(leg)
+                raise
+            leg.end(Hangup.unseen("subscriber absent", SUBSCRIBER_ABSENT))
+        except BaseException:
+            leg.unwanted = True
+            raise
+        return leg
+
+    def _adopt(self, event: StasisStart) -> None:
+        if self._on_stasis is None:
+            log.warning("channel %s (%s) came unasked", event.channel.id, event.channel.name)
+            return
+        leg = self._dispatch.add(Leg(self, event.channel))
+        leg.saw_start(event.channel)
+        self._on_stasis(leg, event)
+
+    async def _in_hand(self, leg: Leg) -> None:
+        """Returns once a claimed leg is in our hands, or has ended: of a caller who hangs up in between Asterisk says
+        nothing, and its word that all is well may fall into a cut."""
+        with suppress(HungUp, TimeoutError):
+            async with asyncio.timeout(CLAIM_CHECK_SECONDS):
+                await leg.answered()
+        while not leg.in_hand and leg.hangup_cause is None:
+            try:
+                leg.saw_start(convert(await self.request("GET", f"channels/{leg.id}"), Channel))
+            except NotFound:
+                leg.end(Hangup.unseen("hung up while being claimed"))
+            except Disconnected:
+                await self.wait_connected()
+
+    # --- other things of Asterisk's
 
     async def bridge(self, bridge_id: str, kind: str = "mixing") -> Bridge:
-        raise NotImplementedError
+        """A new bridge.
+
+        Raises:
+            Conflict: there is one of that id.
+        """
+        await self.request("POST", f"bridges/{bridge_id}", type=kind)
+        return Bridge(self, bridge_id)
+
+    async def bridges(self) -> list[str]:
+        """The ids of all bridges."""
+        return [bridge["id"] for bridge in await self.request("GET", "bridges")]
 
     async def channels(self) -> list[Channel]:
-        raise NotImplementedError
+        """All channels, whoever's they are."""
+        return convert(await self.request("GET", "channels"), list[Channel])
 
     async def recordings(self) -> list[str]:
-        raise NotImplementedError
+        """The names of all stored recordings."""
+        return [recording["name"] for recording in await self.request("GET", "recordings/stored")]
 
     async def delete_recording(self, name: str) -> None:
-        raise NotImplementedError
+        """Deletes a stored recording; does nothing if there is none."""
+        with suppress(NotFound):
+            await self.request("DELETE", f"recordings/stored/{name}")
 
     async def device_states(self) -> list[DeviceState]:
-        raise NotImplementedError
+        """The states of all devices made by `set_device_state`, by whichever application."""
+        return convert(await self.request("GET", "deviceStates"), list[DeviceState])
 
     async def set_device_state(self, name: str, state: str) -> None:
-        raise NotImplementedError
+        """Sets a device's state, seen by all applications. ``name`` begins with ``Stasis:``."""
+        await self.request("PUT", f"deviceStates/{quote(name)}", deviceState=state)
 
     async def delete_device_state(self, name: str) -> None:
-        raise NotImplementedError
+        """Deletes a device's state; does nothing if there is none."""
+        await self.request("DELETE", f"deviceStates/{quote(name)}")
 
     async def subscribe(self, event_source: str) -> None:
-        raise NotImplementedError
+        """Asks for a source's events (``deviceState:Stasis:x``), now and after each reconnection."""
+        self._subscriptions.add(event_source)
+        await self._subscribe(event_source)
+
+    # --- what legs, bridges and recordings need
 
     async def finish(self, work: Coroutine[Any, Any, object], what: str) -> None:
-        raise NotImplementedError
+        """Sees ``work`` through, within LEAVING_SECONDS, even if the task awaiting it is cancelled. Its failure is
+        only logged: it happens on the way out, where something else is being told."""
+        await asyncio.shield(self._start(self._bounded(work, what)))
 
     def expect_recording(self, name: str) -> RecordingUnderWay:
-        raise NotImplementedError
+        """Has the end of recording ``name`` told to the returned handle."""
+        recording = self._dispatch.recordings[name] = RecordingUnderWay(self, name)
+        return recording
 
-    def forget_recording(self, name: str) -> None:
-        raise NotImplementedError
+    def forget_recording(self, recording: RecordingUnderWay) -> None:
+        self._dispatch.recordings.pop(recording.name, None)
+        recording.finished.cancel()
 
     def settle_later(self, recording: RecordingUnderWay) -> None:
-        raise NotImplementedError
+        """Makes sure that a recording whose leg has ended comes to an end too."""
+        if not recording.finished.done():
+            self._start(self._settle(recording))
 
-    def forget_leg(self, leg: Leg) -> None:
-        raise NotImplementedError
+    def forget_leg(self, leg: Life) -> None:
+        self._dispatch.forget(leg)
+
+    # --- within
+
+    async def _greet(self) -> None:
+        """Tells Asterisk what we want to hear, and catches up with what happened while nobody listened."""
+        wanted = [{"type": name} for name in EVENT_TYPES]
+        await self.request("PUT", f"applications/{self.app}/eventFilter", body={"allowed": wanted})
+        for event_source in self._subscriptions:
+            await self._subscribe(event_source)
+        await reconcile(self, list(self._dispatch.legs.values()), list(self._dispatch.recordings.values()))
+        self._link.up.set()
+        log.info("connected to %s as %s", self._link.url, self.app)
+        if self._on_connected is not None:
+            await self._on_connected()
+
+    async def _subscribe(self, event_source: str) -> None:
+        await self.request("POST", f"applications/{self.app}/subscription", eventSource=event_source)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _bounded(self, work: Coroutine[Any, Any, object], what: str) -> None:
+        try:
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await work
+        except (AriError, TimeoutError) as error:
+            log.warning("%s: %r", what, error)
+
+    async def _settle(self, recording: RecordingUnderWay) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORDING_GRACE_SECONDS):
+                await asyncio.shield(recording.finished)
+                return
+        with suppress(Disconnected):  # then the next connection settles it
+            await settle(self, recording)

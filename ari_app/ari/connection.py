@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.headers import build_authorization_basic
 
 from .errors import AriRefused, Disconnected, request_failed
-from .events import AnyEvent, RESTResponse, decode
+from .events import AnyEvent, ApplicationReplaced, RESTResponse, decode
 
 log = logging.getLogger(__name__)
 
@@ -50,21 +50,25 @@ class Connection:
             self._pending.pop(request_id, None)
         payload = msgspec.json.decode(response.message_body) if response.message_body else None
         if response.status_code >= 400:
-            message = payload.get("message") if isinstance(payload, dict) else None
-            raise request_failed(f"{method} {uri}", response.status_code, message or response.reason_phrase)
+            raise request_failed(f"{method} {uri}", response.status_code, _complaint(payload, response))
         return payload
 
     async def read(self) -> None:
-        """Dispatches all that Asterisk sends, in order, until the connection ends; then fails what is pending."""
+        """Dispatches all that Asterisk sends, in order, to the end of the connection; then fails what is pending.
+
+        Raises:
+            Disconnected: always, in the end.
+            AriRefused: another connection took our application's name; this one would hear nothing more.
+        """
         try:
             while True:
                 self._dispatch(await self._socket.recv(decode=False))
         except ConnectionClosed as error:
-            log.warning("connection to Asterisk ended: %s", error)
+            raise Disconnected(f"cut: {error}") from None
         finally:
             for reply in self._pending.values():
                 if not reply.done():
-                    reply.set_exception(Disconnected("connection to Asterisk ended"))
+                    reply.set_exception(Disconnected("the connection was cut before the reply"))
 
     def _dispatch(self, frame: bytes) -> None:
         try:
@@ -78,11 +82,19 @@ class Connection:
             if reply is not None and not reply.done():
                 reply.set_result(event)
             return
+        if isinstance(event, ApplicationReplaced):
+            raise AriRefused(f"another connection took the application's name {event.application!r}")
         try:
             self._on_event(event)
         except Exception:
             # One event's defect must not take down the connection that all calls share.
             log.exception("handling of %s failed", type(event).__name__)
+
+
+def _complaint(payload: Any, response: RESTResponse) -> str:
+    """Asterisk's own words; most refusals have a message, a failed allocation an error."""
+    words = (payload.get("message") or payload.get("error")) if isinstance(payload, dict) else None
+    return str(words or response.reason_phrase)
 
 
 def _frame(request_id: str, method: str, uri: str, query: dict[str, Any], body: Any) -> bytes:
@@ -129,11 +141,9 @@ async def open_connection(
     except InvalidStatus as error:
         status = error.response.status_code
         if status in (401, 403):
-            raise AriRefused(
-                f"{url}: Asterisk refuses user {username!r} or its password ({status})"
-            ) from None
+            raise AriRefused(f"{url}: Asterisk refuses user {username!r} or its password ({status})") from None
         raise Disconnected(f"{url}: {error}") from None
-    except (OSError, TimeoutError, EOFError) as error:
+    except (OSError, TimeoutError, WebSocketException) as error:
         raise Disconnected(f"{url}: {error}") from None
     async with socket:
         yield Connection(socket, on_event)

@@ -5,7 +5,6 @@ field, not the event.
 """
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -176,8 +175,3 @@ def decode(frame: bytes) -> AnyEvent:
         msgspec.DecodeError: the frame is no event known here, or not JSON.
     """
     return _decoder.decode(frame)
-
-
-def convert(value: Any, kind: Any) -> Any:
-    """A part of a reply as a value of ``kind``."""
-    return msgspec.convert(value, kind)

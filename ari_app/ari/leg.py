@@ -1,98 +1,32 @@
-"""A leg: one party's channel, as a scenario holds it."""
+"""A leg: one party's channel, as a scenario holds it, and all that can be done with it."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from .errors import HungUp, NotFound, PlaybackFailed, RequestFailed
-from .events import Channel, ChannelDestroyed, Dial, Playback
+from .errors import NotFound, PlaybackFailed
 from .hangup import Hangup
+from .life import Life
 from .recording import Recording, RecordingUnderWay
-from .scope import Scope
-
-if TYPE_CHECKING:
-    from .client import Ari
-
-GRACE_SECONDS = 0.25
-"""How long the other event of one hangup may lag behind the first sign of it."""
-
-UP = "Up"
 
 
-class Leg:
-    """One party's channel. Every verb raises HungUp once the leg has ended.
-
-    As a context manager it works like `asyncio.timeout`: while inside, a hangup cancels the task that entered, and
-    leaving turns that cancellation into HungUp. Leaving always hangs up. A leg is entered once.
-    """
-
-    def __init__(self, ari: "Ari", channel: Channel) -> None:
-        self._ari = ari
-        self.id = channel.id
-        self.channel = channel
-        self.hangup_cause: Hangup | None = None
-        self.ringing = asyncio.Event()
-        """Set once the phone is known to ring (SIP 180 or 183)."""
-        self.unwanted = False
-        """Nobody is left to hold this leg: it is to be hung up when the connection is back."""
-        self._in_app = False
-        self._released = False
-        self._digits: deque[str] = deque()
-        self._playbacks: dict[str, Playback | None] = {}
-        self._recordings: list[RecordingUnderWay] = []
-        self._waiting: list[asyncio.Future[None]] = []
-        self._scope = Scope()
-        self._fading: asyncio.TimerHandle | None = None
-
-    def __repr__(self) -> str:
-        return f"<Leg {self.id} {self.channel.name} {self.hangup_cause or self.channel.state}>"
-
-    # --- scope
-
-    async def __aenter__(self) -> Self:
-        self.check()
-        self._scope.enter()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        hung_up = self._scope.leave(error)
-        if self.hangup_cause is None:
-            self.unwanted = True
-            await self._ari.finish(self._hang_up_and_see(), f"hanging up {self.id}")
-        if hung_up:
-            raise self._hung_up() from error
-
-    def check(self) -> None:
-        """Raises HungUp if the leg has ended."""
-        if self.hangup_cause is not None:
-            raise self._hung_up()
-
-    async def check_soon(self) -> None:
-        """Raises HungUp if the leg has ended or is just ending; takes up to GRACE_SECONDS to know."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await self._until(lambda: False)
-
-    # --- verbs
+class Leg(Life):
+    """One party's channel. Every verb raises HungUp once the leg has ended."""
 
     async def answer(self) -> None:
+        """Picks up a call that came in."""
+        await self.quiet()
         await self._command("POST", "answer")
 
     async def answered(self) -> None:
-        """Returns once the party has answered and the leg is in our hands."""
-        await self._until(lambda: self._in_app)
+        """Returns once the leg is in our hands: one that came in at once, one that is called when the party answers."""
+        await self._until(lambda: self.in_hand)
 
     async def play(self, *media: str, lang: str | None = None) -> None:
-        """Plays media URIs (``sound:hello``) one after the other, to the end; cancelling stops the sound.
+        """Plays media URIs (``sound:hello-world``) one after the other, to the end. Cancelling stops the sound.
 
         Raises:
-            PlaybackFailed: Asterisk could not play one of them.
+            PlaybackFailed: the last of them could not be played.
         """
         playback_id = str(uuid4())
         self._playbacks[playback_id] = None
@@ -106,11 +40,12 @@ class Leg:
             raise
         finally:
             del self._playbacks[playback_id]
+            self._wake()
         if playback is not None and playback.state == "failed":
-            raise PlaybackFailed(playback.media_uri)
+            raise PlaybackFailed(",".join(media))
 
     async def digit(self) -> str:
-        """The next digit pressed (0-9, *, #, A-D), in order, from the first that the leg ever sent."""
+        """The next digit pressed (0-9, *, #, A-D), in order; digits are kept from the leg's beginning."""
         await self._until(lambda: bool(self._digits))
         return self._digits.popleft()
 
@@ -126,18 +61,22 @@ class Leg:
         await self._command("DELETE", "moh")
 
     async def silence(self) -> None:
-        """Starts sending silence, which keeps media flowing."""
+        """Starts sending silence, which keeps the media path open."""
         await self._command("POST", "silence")
 
     async def stop_silence(self) -> None:
         await self._command("DELETE", "silence")
 
     async def ring(self) -> None:
-        """Starts telling the party that the other end rings."""
+        """Lets the party hear that the other end rings."""
         await self._command("POST", "ring")
 
-    async def stop_ring(self) -> None:
+    async def ring_stop(self) -> None:
         await self._command("DELETE", "ring")
+
+    async def send_digits(self, digits: str) -> None:
+        """Sends DTMF to the party."""
+        await self._command("POST", "dtmf", dtmf=digits)
 
     async def start_recording(
         self,
@@ -147,14 +86,16 @@ class Leg:
         silence_seconds: int,
         terminate_on: str = "#",
         beep: bool = True,
-        format: str = "wav",
+        format: str = "wav",  # noqa: A002 - ARI's word
     ) -> RecordingUnderWay:
-        """A recording under way, ended by ``terminate_on``, silence, length (0: unlimited) or hangup.
+        """A recording that has begun. The digit ``terminate_on``, silence, its length (0: no limit) or a hangup end
+        it.
 
         Raises:
-            Conflict: a recording of that name exists.
+            Conflict: there is a recording of that name.
         """
         recording = self._ari.expect_recording(name)
+        recording.finished.add_done_callback(lambda _: self._wake())
         self._recordings.append(recording)
         try:
             await self._command(
@@ -169,7 +110,7 @@ class Leg:
                 ifExists="fail",
             )
         except BaseException:
-            self._ari.forget_recording(name)
+            self._ari.forget_recording(recording)
             raise
         return recording
 
@@ -181,10 +122,10 @@ class Leg:
         silence_seconds: int,
         terminate_on: str = "#",
         beep: bool = True,
-        format: str = "wav",
+        format: str = "wav",  # noqa: A002 - ARI's word
     ) -> Recording:
-        """A finished recording; cancelling ends it and keeps it. To have it in spite of a hangup, await
-        `start_recording`'s ``finished`` outside the scope."""
+        """A finished recording; cancelling ends it and keeps the sound. Where a hangup must not lose the answer, use
+        `start_recording`, whose ``finished`` can be awaited outside the leg's scope."""
         recording = await self.start_recording(
             name,
             max_seconds=max_seconds,
@@ -201,18 +142,14 @@ class Leg:
 
     async def set_var(self, name: str, value: str) -> None:
         """Sets a channel variable."""
+        await self.quiet()
         await self._command("POST", "variable", variable=name, value=value)
-
-    async def hangup(self, reason: str = "normal") -> None:
-        """Asks Asterisk to hang up (ARI's reasons: normal, busy, congestion, no_answer …); nothing if it has ended."""
-        if self.hangup_cause is None:
-            with suppress(NotFound):
-                await self._ari.request("DELETE", f"channels/{self.id}", reason=reason)
 
     async def go_on(
         self, context: str | None = None, extension: str | None = None, priority: int | None = None
     ) -> None:
-        """Hands the leg back to the dialplan, at the next priority if nothing is given. It is no longer ours then."""
+        """Hands the leg back to the dialplan, which carries on where it was or at the place given. It has ended for
+        us then, which interrupts nobody."""
         self._released = True
         try:
             await self._command("POST", "continue", context=context, extension=extension, priority=priority)
@@ -220,95 +157,6 @@ class Leg:
             self._released = False
             raise
         self.end(Hangup.unseen("continued in the dialplan"))
-
-    # --- what Asterisk tells
-
-    def saw(self, channel: Channel) -> None:
-        """Takes the newest description of the channel. A channel that was up stays so."""
-        if channel.state == UP or self.channel.state != UP:
-            self.channel = channel
-        if channel.state == "Ringing":
-            self.ringing.set()
-
-    def saw_start(self, channel: Channel) -> None:
-        self.saw(channel)
-        self._in_app = True
-        self._wake()
-
-    def saw_dial(self, event: Dial) -> None:
-        if event.dialstatus in ("RINGING", "PROGRESS"):
-            self.ringing.set()
-
-    def saw_digit(self, digit: str) -> None:
-        self._digits.append(digit)
-        self._wake()
-
-    def saw_playback_end(self, playback: Playback) -> None:
-        if playback.id in self._playbacks:
-            self._playbacks[playback.id] = playback
-            self._wake()
-
-    def saw_leaving(self) -> None:
-        """One sign of the end came; the cause may come with the other."""
-        if self._fading is None and self.hangup_cause is None:
-            gone = Hangup.unseen("left the application")
-            self._fading = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.end, gone)
-
-    def saw_destroyed(self, event: ChannelDestroyed) -> None:
-        if self.hangup_cause is None:
-            self.end(Hangup(event.cause, event.tech_cause, event.cause_txt, event.at))
-
-    def end(self, hangup: Hangup) -> None:
-        """Ends the leg; the first cause stands."""
-        if self.hangup_cause is not None:
-            return
-        self.hangup_cause = hangup
-        if self._fading is not None:
-            self._fading.cancel()
-        self._ari.forget_leg(self)
-        for recording in self._recordings:
-            self._ari.settle_later(recording)
-        self._wake()
-        if not self._released:
-            self._scope.cancel()
-
-    # --- within
-
-    def _hung_up(self) -> HungUp:
-        assert self.hangup_cause is not None
-        return HungUp(self.id, self.hangup_cause)
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    async def _until(self, ready: Callable[[], bool]) -> None:
-        self.check()
-        while not ready():
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
-            self.check()
-
-    async def _command(self, method: str, verb: str, **query: Any) -> Any:
-        self.check()
-        try:
-            return await self._ari.request(method, f"channels/{self.id}/{verb}", **query)
-        except NotFound:
-            self.saw_leaving()
-            await self._until(lambda: False)
-        except RequestFailed as error:
-            # In no state for this: most often because it is just being hung up.
-            if error.status in (409, 412):
-                await self.check_soon()
-            raise
-
-    async def _hang_up_and_see(self) -> None:
-        await self.hangup()
-        with suppress(HungUp):
-            await self._until(lambda: False)
 
     async def _stop_playback(self, playback_id: str) -> None:
         with suppress(NotFound):

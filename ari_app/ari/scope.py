@@ -16,7 +16,7 @@ class Scope:
         """Begins the scope in the current task.
 
         Raises:
-            RuntimeError: outside a task, or entered before.
+            RuntimeError: not in a task, or entered before.
         """
         task = asyncio.current_task()
         if task is None or self._used:
@@ -26,15 +26,12 @@ class Scope:
         self._cancelling = task.cancelling()
 
     def cancel(self) -> None:
-        """Cancels the task inside; nothing if there is none, or the second time."""
+        """Cancels the task inside; does nothing if there is none, or the second time."""
         if self._task is not None and not self._cancelled:
             self._cancelled = True
             self._task.cancel()
 
-    def leave(self, error: BaseException | None) -> bool:
-        """True if ``error`` is our own cancellation and nobody else asked for one at the same time."""
+    def leave(self) -> bool:
+        """Ends the scope. True if the task was cancelled by it, and by nobody else at the same time."""
         task, self._task = self._task, None
-        if task is None or not self._cancelled:
-            return False
-        alone = task.uncancel() <= self._cancelling
-        return alone and isinstance(error, asyncio.CancelledError)
+        return task is not None and self._cancelled and task.uncancel() <= self._cancelling

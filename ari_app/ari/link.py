@@ -1,0 +1,97 @@
+"""The link to one Asterisk: a connection that comes back each time it is lost."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from .connection import Connection, open_connection
+from .errors import Disconnected, RequestFailed, request_failed
+from .events import AnyEvent
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 5.0
+
+DOWNLOAD_SECONDS = 30.0
+
+
+class Link:
+    """Keeps a websocket open. ``greet`` is run on each new connection and sets ``up`` when all is in order."""
+
+    def __init__(
+        self,
+        url: str,
+        username: str,
+        password: str,
+        app: str,
+        on_event: Callable[[AnyEvent], None],
+        greet: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"an Asterisk's address begins with http:// or https://, unlike {url!r}")
+        self.url = f"{url.rstrip('/')}/ari"
+        self.up = asyncio.Event()
+        self._login = (username, password)
+        self._events_url = f"ws{self.url.removeprefix('http')}/events?app={quote(app)}"
+        self._on_event = on_event
+        self._greet = greet
+        self._connection: Connection | None = None
+        self._http: httpx.AsyncClient | None = None
+
+    async def run(self) -> None:
+        """Keeps the link, for ever.
+
+        Raises:
+            AriRefused: Asterisk will not have us.
+        """
+        delay = FIRST_RETRY_SECONDS
+        async with httpx.AsyncClient(auth=self._login, trust_env=False, timeout=DOWNLOAD_SECONDS) as self._http:
+            while True:
+                try:
+                    async with open_connection(self._events_url, *self._login, self._on_event) as connection:
+                        await self._serve(connection)
+                except (Disconnected, RequestFailed) as error:
+                    log.warning("no connection to Asterisk: %s", error)
+                delay = FIRST_RETRY_SECONDS if self.up.is_set() else min(2 * delay, LAST_RETRY_SECONDS)
+                self.up.clear()
+                await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+
+    async def _serve(self, connection: Connection) -> None:
+        """Carries one connection to its end, which always is an error."""
+        self._connection = connection
+        reading = asyncio.create_task(connection.read())
+        greeting = asyncio.create_task(self._greet())
+        try:
+            await asyncio.wait((reading, greeting), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                greeting.result()
+            await reading
+        finally:
+            self._connection = None
+            for task in (reading, greeting):
+                task.cancel()
+            await asyncio.gather(reading, greeting, return_exceptions=True)
+
+    async def request(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
+        """The decoded body of the reply; None if it has none."""
+        if self._connection is None:
+            raise Disconnected(f"{method} {uri}: not connected")
+        return await self._connection.request(method, uri, query, body)
+
+    async def download(self, uri: str) -> bytes:
+        """The bytes at ``uri``, over HTTP."""
+        if self._http is None:
+            raise Disconnected(f"GET {uri}: not connected")
+        try:
+            answer = await self._http.get(f"{self.url}/{uri}")
+        except httpx.HTTPError as error:
+            raise Disconnected(f"GET {uri}: {error!r}") from error
+        if answer.is_error:
+            raise request_failed(f"GET {uri}", answer.status_code, answer.reason_phrase)
+        return answer.content
