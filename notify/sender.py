@@ -1,0 +1,155 @@
+"""Sends what is due: parcels are claimed, their messages written, handed to a transport, and settled.
+
+Trouble with one message goes to that message's row; trouble with the server holds everything back a while.
+"""
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from time import monotonic
+from typing import Final, Protocol
+from uuid import UUID
+
+from jinja2 import TemplateError
+
+from notify.backoff import Backoff
+from notify.errors import ServerUnavailable, TransportError
+from notify.messages import Message, MessageWriter, Recipient
+from notify.outbox import LEASE, Outbox, Parcel
+from notify.stories import StoryReader
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS: Final = 4
+SEND_SECONDS: Final = LEASE.total_seconds() / 2
+"""The longest that one message may take; well within its claim."""
+
+HOLD: Final = Backoff(first=timedelta(seconds=2), most=timedelta(minutes=1))
+"""How long to leave a server alone that cannot be used."""
+
+
+class Session(Protocol):
+    async def send(self, message: Message, *, recipient: Recipient, key: UUID, call: UUID) -> str:
+        """What the receiver said as it took charge of the message. Raises TransportError where it did not."""
+
+
+class Transport(Protocol):
+    """One way out; its sessions are used by one coroutine each."""
+
+    @property
+    def channel(self) -> str: ...
+
+    def session(self) -> AbstractAsyncContextManager[Session]: ...
+
+
+class Sender:
+    """Sends the messages of one transport's channel."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        stories: StoryReader,
+        writer: MessageWriter,
+        transport: Transport,
+        *,
+        connections: int = CONNECTIONS,
+        hold: Backoff = HOLD,
+    ) -> None:
+        self._outbox = outbox
+        self._stories = stories
+        self._writer = writer
+        self._transport = transport
+        self._connections = connections
+        self._hold = hold
+        self._acknowledged: dict[UUID, Parcel] = {}
+        self._interrupted: list[Parcel] = []
+        self._stopping = False
+        self._server_failures = 0
+        self._held_until = 0.0
+
+    async def send_due(self) -> None:
+        """Sends all that is due, as far as the server lets us. Raises DatabaseError."""
+        await self._write_acknowledged()  # before anything else can make these rows due again
+        if overdue := await self._outbox.reclaim_overdue():
+            log.warning("%d message(s) whose sending was interrupted are due again", overdue)
+        if monotonic() < self._held_until:
+            return
+        due = await self._outbox.count_due(self._transport.channel)
+        rounds = [self._work_off() for _ in range(min(due, self._connections))]
+        results = await asyncio.gather(*rounds, return_exceptions=True)
+        problems = [result for result in results if isinstance(result, BaseException)]
+        refusals = [problem for problem in problems if isinstance(problem, ServerUnavailable)]
+        if refusals:
+            self._hold_back(refusals[0])
+        for problem in problems:
+            if problem not in refusals:
+                raise problem
+
+    def stop(self) -> None:
+        """No further message is begun; those being sent are finished."""
+        self._stopping = True
+
+    async def close(self) -> None:
+        """Settles what a cancelled ``send_due`` left: acknowledged messages are sent, others due again."""
+        await self._write_acknowledged()
+        while self._interrupted:
+            await self._outbox.release(self._interrupted[-1], "interrupted by our own stop")
+            self._interrupted.pop()
+
+    async def _work_off(self) -> None:
+        async with self._transport.session() as session:
+            while not self._stopping and (parcel := await self._outbox.claim(self._transport.channel)):
+                await self._deliver(parcel, session)
+
+    async def _deliver(self, parcel: Parcel, session: Session) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                recipient = Recipient(parcel.recipient, parcel.payload.get("name"))
+                story = await self._stories.read(parcel)
+                message = self._writer.write(parcel.template, story, parcel.language)
+                reply = await session.send(message, recipient=recipient, key=parcel.id, call=story.call)
+        except asyncio.CancelledError:
+            self._interrupted.append(parcel)
+            raise
+        except ServerUnavailable as error:
+            await self._outbox.release(parcel, str(error))
+            raise
+        except (TransportError, TimeoutError) as error:
+            await self._put_back(parcel, error)
+        except (TemplateError, LookupError, ValueError):
+            log.exception("Message %s (%s) cannot be written", parcel.id, parcel.template)
+            await self._outbox.postpone(parcel, "cannot be written: see the log")
+        else:
+            self._acknowledged[parcel.id] = parcel
+            self._server_works()
+            log.info("Call %s: %s sent to %s (%s)", story.call, parcel.template, parcel.recipient, reply)
+            await self._write_acknowledged()
+
+    async def _put_back(self, parcel: Parcel, error: Exception) -> None:
+        reason = str(error) or f"not sent within {SEND_SECONDS:.0f} s"
+        what = f"Message {parcel.id} ({parcel.template}) to {parcel.recipient}"
+        if isinstance(error, TransportError) and error.permanent:
+            await self._outbox.fail(parcel, reason)
+            log.error("%s is refused for good: %s", what, reason)
+        elif await self._outbox.postpone(parcel, reason):
+            log.warning("%s is put off after attempt %d: %s", what, parcel.attempts, reason)
+        else:
+            log.error("%s is given up after %d attempts: %s", what, parcel.attempts, reason)
+
+    async def _write_acknowledged(self) -> None:
+        for parcel in list(self._acknowledged.values()):
+            await self._outbox.mark_sent(parcel)
+            self._acknowledged.pop(parcel.id, None)
+
+    def _hold_back(self, error: ServerUnavailable) -> None:
+        self._server_failures += 1
+        wait = self._hold.after(self._server_failures)
+        self._held_until = monotonic() + wait.total_seconds()
+        level = logging.WARNING if self._server_failures == 1 else logging.DEBUG
+        log.log(level, "Messages wait, the server cannot be used: %s", error)
+
+    def _server_works(self) -> None:
+        if self._server_failures:
+            log.info("The server can be used again")
+        self._server_failures = 0

@@ -1,0 +1,91 @@
+"""The scheduler process: APScheduler as the alarm clock that rings each duty's bell."""
+
+import asyncio
+import logging
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from db.engine import make_engine
+from db.errors import DatabaseError
+from db.listen import listen
+from db.models import OUTBOX_CHANNEL
+from notify.email import EmailTransport, parse_sender
+from notify.messages import MessageWriter
+from notify.outbox import Outbox
+from notify.sender import Sender
+from notify.smtp import SmtpServer
+from notify.stories import StoryReader
+from scheduler.duty import Duty
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 5
+"""The longest that a message stays due when no hint comes."""
+
+GRACE_SECONDS: Final = 10
+"""How long mails that are being sent may take to finish once we are told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """What the scheduler must know. ``tls`` replaces the system's trusted authorities."""
+
+    database_url: str = field(repr=False)
+    smtp_url: str = field(repr=False)
+    mail_from: str
+    region: str
+    zone: ZoneInfo
+    tls: ssl.SSLContext | None = None
+    tick_seconds: float = TICK_SECONDS
+
+
+async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> None:
+    """Attends to all duties until ``stop`` is set, then finishes the mails that are being sent.
+
+    Raises BadMailSetting or WrongUrl at once where a setting cannot be understood; a database or a mail server that
+    is away is waited for.
+    """
+    server = SmtpServer.parse(settings.smtp_url)
+    transport = EmailTransport(server, parse_sender(settings.mail_from), settings.tls)
+    engine = make_engine(settings.database_url)
+    sender = Sender(Outbox(engine), StoryReader(engine, settings.zone), MessageWriter(settings.region), transport)
+    mail = Duty("sending mail", sender.send_due)
+    clock = _alarm_clock(mail, settings.tick_seconds)
+    attending = asyncio.create_task(mail.attend(stop))
+    hints = asyncio.create_task(_ring_on_hints(settings.database_url, mail))
+    try:
+        log.info("mail leaves through %s", server)
+        await stop.wait()
+        sender.stop()
+        await mail.ring()
+        await asyncio.wait({attending}, timeout=GRACE_SECONDS)
+    finally:
+        clock.shutdown(wait=False)
+        for task in (attending, hints):
+            task.cancel()
+        await asyncio.wait({attending, hints})
+        with suppress(DatabaseError):  # then the claims run out by themselves
+            await sender.close()
+        await engine.dispose()
+
+
+def _alarm_clock(duty: Duty, seconds: float) -> AsyncIOScheduler:
+    clock = AsyncIOScheduler(
+        timezone=UTC,
+        # APScheduler's own defaults skip a job that is more than a second late.
+        job_defaults={"misfire_grace_time": None, "coalesce": True},
+    )
+    clock.add_job(duty.ring, "interval", seconds=seconds, next_run_time=datetime.now(UTC))
+    clock.start()
+    return clock
+
+
+async def _ring_on_hints(database_url: str, duty: Duty) -> None:
+    async for _ in listen(database_url, OUTBOX_CHANNEL):
+        await duty.ring()
