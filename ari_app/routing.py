@@ -31,10 +31,7 @@ class CurrentTable:
         return self._table
 
     async def load(self) -> None:
-        """Replaces the table by one built from what the database says now.
-
-        :raises DatabaseError: the database is away; the table in force stays.
-        """
+        """Replaces the table by one built from what the database says now; while it says nothing, the old one stays."""
         inputs = await load_routing(self._engine)
         now = datetime.now(UTC)
         self._table = await asyncio.to_thread(build_table, inputs, now - _PAST, now + HORIZON)

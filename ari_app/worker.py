@@ -13,7 +13,7 @@ from ari_app.calls.presence import Presence
 from ari_app.calls.prompts import Prompts
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
-from db.engine import make_engine
+from db.engine import check_database, make_engine
 from db.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        await check_database(self._engine)
         await self._table.load()
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")

@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-import msgspec
-
 from ari_app.ari import Hangup, Leg, PlaybackFailed, RecordingUnderWay
-from ari_app.calls.numbers import spoken
+from ari_app.calls.numbers import e164, spoken
 from ari_app.calls.prompts import Phrase
-from db.journal import (
+from db.records import (
     AttemptAnswered,
     AttemptClosed,
     AttemptOpened,
@@ -22,6 +20,7 @@ from db.journal import (
     CallEvent,
     CallOpened,
 )
+from oncall.errors import UnknownNumber
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import Candidate, ContactMethod, Plan
 
@@ -53,7 +52,7 @@ class Attempt:
     def answered(self) -> None:
         """Somebody, or something, picked up."""
         self.picked_up = True
-        self.call.desk.journal.put(AttemptAnswered(self.id, datetime.now(UTC)))
+        self.call.desk.journal.put(AttemptAnswered(id=self.id, answered_at=datetime.now(UTC)))
         self.tell(EventKind.LEG_ANSWERED)
 
     def tell(self, kind: EventKind, reason: str | None = None, hangup: Hangup | None = None) -> None:
@@ -62,20 +61,21 @@ class Attempt:
 
 
 class Call:
-    """A caller, the plan frozen for them, and what has become of it so far."""
+    """A caller, the plan frozen for them when they came in, and what has become of it so far."""
 
-    def __init__(self, desk: "Desk", caller: Leg, did: str, plan: Plan | None, number: str | None) -> None:
+    def __init__(self, desk: "Desk", caller: Leg) -> None:
         self.id: UUID = uuid4()
         self.desk = desk
         self.caller = caller
-        self.did = did
-        self.number = number
+        dialled = caller.channel.dialplan.exten
+        self.did = e164(dialled, desk.region) or dialled
+        self.number = e164(caller.channel.caller.number, desk.region)
         """The caller's number in E.164 form; None when it is withheld or makes no sense."""
         self.outcome: Outcome | None = None
         self.taken_by: Attempt | None = None
         self.message_asked = False
         self.recording: RecordingUnderWay | None = None
-        self._plan = plan
+        self._plan: Plan | None = None
         self._events = 0
         self._legs = 0
         self._limits: list[tuple[asyncio.Timeout, float | None]] = []
@@ -86,8 +86,17 @@ class Call:
         return self._plan
 
     @property
+    def is_routed(self) -> bool:
+        """Whether the number dialled leads to a line."""
+        return self._plan is not None
+
+    @property
     def language(self) -> str:
         return self._plan.line.language if self._plan else self.desk.language
+
+    def words(self, fr: str, en: str) -> str:
+        """A reason for the journal, in the line's language."""
+        return fr if self.language == "fr" else en
 
     async def say(self, phrase: Phrase) -> None:
         """Speaks to the caller."""
@@ -107,21 +116,28 @@ class Call:
         return spoken(self.number, self.desk.region)
 
     def open(self) -> None:
-        """Journals that the call came in."""
+        """Freezes the plan and journals that the call came in."""
+        try:
+            self._plan = self.desk.routing().plan(self.did, datetime.now(UTC))
+        except UnknownNumber:
+            log.info("%s leads to no line", self.did)
+        finally:
+            self._journal_opening()
+
+    def _journal_opening(self) -> None:
         line = self._plan.line if self._plan else None
-        self.desk.journal.put(
-            CallOpened(
-                id=self.id,
-                line_id=line.id if line else None,
-                line_name=line.name if line else None,
-                did=self.did,
-                caller=self.number,
-                channel=self.caller.id,
-                worker=self.desk.worker,
-                started_at=datetime.now(UTC),
-                plan=msgspec.to_builtins(self._plan) if self._plan else None,
-            )
+        opened = CallOpened(
+            id=self.id,
+            line_id=line.id if line else None,
+            line_name=line.name if line else None,
+            did=self.did,
+            caller=self.number,
+            channel=self.caller.id,
+            worker=self.desk.worker,
+            started_at=datetime.now(UTC),
+            plan=self._plan,
         )
+        self.desk.journal.put(opened)
         self.tell(
             EventKind.INCOMING,
             leg=self.caller.id,
@@ -131,7 +147,7 @@ class Call:
     async def answer(self) -> None:
         """Answers the caller."""
         await self.caller.answer()
-        self.desk.journal.put(CallAnswered(self.id, datetime.now(UTC)))
+        self.desk.journal.put(CallAnswered(id=self.id, answered_at=datetime.now(UTC)))
         self.tell(EventKind.ANSWERED, leg=self.caller.id)
 
     def end(self, outcome: Outcome, reason: str | None = None) -> None:
@@ -139,7 +155,7 @@ class Call:
         if self.outcome is None:
             self.outcome = outcome
             self.tell(EventKind.ENDED, reason=f"{outcome}: {reason}" if reason else str(outcome))
-            self.desk.journal.put(CallClosed(self.id, datetime.now(UTC), outcome))
+            self.desk.journal.put(CallClosed(id=self.id, ended_at=datetime.now(UTC), outcome=outcome))
 
     def tell(
         self,
@@ -201,7 +217,10 @@ class Call:
     def skip(self, candidate: Candidate, round_: int, step: int) -> None:
         """Journals that a person was not rung because they are in another conversation."""
         with self.attempt(candidate, candidate.person.phones[0], round_, step) as attempt:
-            attempt.disposition, attempt.reason = Disposition.ENGAGED, "in another on-call conversation"
+            attempt.disposition, attempt.reason = (
+                Disposition.ENGAGED,
+                self.words("déjà en communication", "in another on-call conversation"),
+            )
 
     def _close(self, attempt: Attempt) -> None:
         if attempt.disposition is None:
@@ -226,13 +245,15 @@ class Call:
         """Why an attempt that reached no end of its own was stopped."""
         if self.taken_by is attempt:
             return Disposition.ACCEPTED, None
+        if self.taken_by is not None:
+            return Disposition.WITHDRAWN, self.words(
+                f"{self.taken_by.who} a pris l'appel", f"{self.taken_by.who} has taken the call"
+            )
         if self.caller.hangup_cause is not None:
             return Disposition.CALLER_GONE, None
-        if self.taken_by is not None:
-            return Disposition.WITHDRAWN, f"{self.taken_by.who} has taken the call"
         if self.desk.presence.seems_engaged(attempt.candidate.person.id):
-            return Disposition.WITHDRAWN, f"{attempt.who} has taken another call"
-        return Disposition.WITHDRAWN, "its time was over"
+            return Disposition.WITHDRAWN, self.words("a pris un autre appel", "has taken another call")
+        return Disposition.WITHDRAWN, self.words("temps écoulé", "its time was over")
 
     @asynccontextmanager
     async def hunted_for(self, seconds: float | None) -> AsyncIterator[None]:

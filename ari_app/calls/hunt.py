@@ -24,9 +24,11 @@ async def hunt(call: Call, comfort: Comfort) -> bool:
                     if await Ring(call, comfort, step, round_).run():
                         return True
     except TimeoutError:
-        call.tell(EventKind.HUNT_OVER, reason=f"{call.plan.max_hunt_seconds} s have passed")
+        call.tell(
+            EventKind.HUNT_OVER, reason=call.words("temps maximal de recherche écoulé", "the longest hunt is over")
+        )
         return False
-    call.tell(EventKind.HUNT_OVER, reason="nobody took the call")
+    call.tell(EventKind.HUNT_OVER, reason=call.words("personne n'a pris l'appel", "nobody took the call"))
     return False
 
 
@@ -49,7 +51,7 @@ class Ring:
             return False
         self._comfort.start()
         who = ", ".join(candidate.person.name for candidate in step.candidates)
-        call.tell(EventKind.STEP, who=who, reason=f"step {step.position}, {step.order}", round=self._round)
+        call.tell(EventKind.STEP, who=who, reason=self._described(), round=self._round)
         try:
             async with call.hunted_for(step.max_seconds):
                 if step.order is RingOrder.TOGETHER:
@@ -60,8 +62,17 @@ class Ring:
                         if call.taken_by is not None:
                             break
         except TimeoutError:
-            call.tell(EventKind.STEP, reason=f"step {step.position} is over after {step.max_seconds} s")
+            call.tell(
+                EventKind.STEP, reason=call.words(f"étape {step.position} terminée", f"step {step.position} is over")
+            )
         return call.taken_by is not None
+
+    def _described(self) -> str:
+        step, together = self._step, self._step.order is RingOrder.TOGETHER
+        return self._call.words(
+            f"étape {step.position}, {'ensemble' if together else 'à tour de rôle'}",
+            f"step {step.position}, {'together' if together else 'in turn'}",
+        )
 
     async def _ring(self, *candidates: Candidate) -> None:
         async with asyncio.TaskGroup() as group:
@@ -73,7 +84,11 @@ class Ring:
             await self._ring_person(candidate)
         except Exception:
             log.exception("the offer to %s failed, the hunt goes on", candidate.person.name)
-            self._call.tell(EventKind.ERROR, who=candidate.person.name, reason="the offer failed, see the log")
+            self._call.tell(
+                EventKind.ERROR,
+                who=candidate.person.name,
+                reason=self._call.words("défaut, voir le journal", "defect, see log"),
+            )
 
     async def _ring_person(self, candidate: Candidate) -> None:
         """Tries the person's contact methods in order, unless they are, or come to be, in another conversation."""
@@ -167,7 +182,7 @@ async def confirmed(attempt: Attempt, leg: Leg) -> Disposition | None:
         async with asyncio.timeout(CONFIRM_SECONDS):
             while True:
                 digit = await leg.digit()
-                attempt.tell(EventKind.DIGIT, reason=f"pressed {digit}")
+                attempt.tell(EventKind.DIGIT, reason=attempt.call.words(f"touche {digit}", f"pressed {digit}"))
                 if digit == "1":
                     return None
                 if digit == "2":

@@ -6,7 +6,6 @@ tried again.
 
 import asyncio
 import logging
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -43,9 +42,7 @@ class Mailroom:
         message = await self._fetch(call) if call.recording else None
         enough = message is not None and message.duration_ms >= call.plan.line.voicemail.min_seconds * 1000
         if message is not None:
-            length = f"{message.duration_ms / 1000:.1f} s"
-            reason = f"{length}, {'silent' if message.silent else 'speech or sound'}{'' if enough else ', too short'}"
-            call.tell(EventKind.VOICEMAIL_RECORDED, reason=reason)
+            call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
         call.end(Outcome.VOICEMAIL if enough else Outcome.NO_MESSAGE)
         task = asyncio.create_task(self._keep(call, message if enough else None))
         self._storing.add(task)
@@ -73,7 +70,7 @@ class Mailroom:
         delay = _FIRST_DELAY
         while True:
             try:
-                await self._store(call.id, message)
+                await self._store(call, message)
                 break
             except DatabaseError as error:
                 log.warning("the message waits in Asterisk, the database is away: %s", error)
@@ -84,17 +81,24 @@ class Mailroom:
         if call.recording is not None:
             await self._delete(call.recording.name)
 
-    async def _store(self, call_id: UUID, message: Message | None) -> None:
+    async def _store(self, call: Call, message: Message | None) -> None:
         await self._journal.drain()  # the call's own row comes first
         if message is None:
-            await store_missed(self._engine, call_id)
+            await store_missed(self._engine, call.id)
         else:
-            await store_voicemail(self._engine, call_id, message.audio, message.duration_ms, silent=message.silent)
+            await store_voicemail(self._engine, call.id, message.audio, message.duration_ms, silent=message.silent)
 
     async def _delete(self, name: str) -> None:
         try:
             await self._ari.delete_recording(name)
-        except NotFound:
-            pass
         except AriError as error:
             log.warning("recording %s is stored but could not be deleted from Asterisk: %s", name, error)
+
+
+def _described(call: Call, message: Message, enough: bool) -> str:
+    seconds = message.duration_ms / 1000
+    if not enough:
+        return call.words(f"{seconds:.1f} s, trop court", f"{seconds:.1f} s, too short")
+    if message.silent:
+        return call.words(f"{seconds:.1f} s de silence", f"{seconds:.1f} s of silence")
+    return f"{seconds:.1f} s"

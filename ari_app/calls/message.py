@@ -39,7 +39,7 @@ def read_message(wav: bytes) -> Message:
     return Message(_as_wav(samples, rate), len(samples) * 1000 // rate, _is_silent(samples, rate))
 
 
-def _as_wav(samples: array.array[int], rate: int) -> bytes:
+def _as_wav(samples: "array.array[int]", rate: int) -> bytes:
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -49,7 +49,7 @@ def _as_wav(samples: array.array[int], rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def _is_silent(samples: array.array[int], rate: int) -> bool:
+def _is_silent(samples: "array.array[int]", rate: int) -> bool:
     frame = rate // 50
     audible = 0
     for start in range(0, len(samples), frame):

@@ -74,7 +74,7 @@ class Prompts:
         return await self.say(phrase.text(language, **names), language, phrase.otherwise)
 
     async def say(self, text: str, language: str, otherwise: str) -> str:
-        """The media URI of ``text`` spoken in ``language``; of the Asterisk sound ``otherwise`` if it cannot be made."""
+        """The media URI of ``text`` spoken in ``language``, or of Asterisk's own ``otherwise`` if need be."""
         ready = self._ready.get((language, text))
         if ready is not None:
             return ready

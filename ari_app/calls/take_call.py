@@ -2,7 +2,6 @@
 
 import logging
 from contextvars import ContextVar
-from datetime import UTC, datetime
 
 from ari_app.ari import HungUp, Leg
 from ari_app.calls import prompts
@@ -10,9 +9,7 @@ from ari_app.calls.call import Call
 from ari_app.calls.comfort import comforted
 from ari_app.calls.desk import Desk
 from ari_app.calls.hunt import hunt
-from ari_app.calls.numbers import e164
 from ari_app.calls.voicemail import take_message
-from oncall.errors import UnknownNumber
 from oncall.outcomes import EventKind, Outcome
 
 log = logging.getLogger(__name__)
@@ -23,30 +20,33 @@ current_call: ContextVar[str] = ContextVar("current_call", default="-")
 
 async def take_call(caller: Leg, desk: Desk) -> None:
     """Serves ``caller``, whose channel has just come to this worker, until the call is over and journalled."""
-    did = e164(caller.channel.dialplan.exten, desk.region) or caller.channel.dialplan.exten
-    try:
-        plan = desk.routing().plan(did, datetime.now(UTC))
-    except UnknownNumber:
-        plan = None
-    call = Call(desk, caller, did, plan, e164(caller.channel.caller.number, desk.region))
+    call = Call(desk, caller)
     current_call.set(str(call.id))
-    call.open()
     try:
         async with caller:
-            try:
-                await (seek_somebody(call) if plan else tell_unknown(call))
-            except HungUp:
-                raise
-            except Exception:
-                log.exception("the scenario failed; the caller goes on to the fallback")
-                call.tell(EventKind.ERROR, leg=caller.id, reason="the scenario failed, see the log")
-                call.end(Outcome.FAILED)
-                await caller.go_on()
+            await serve(call)
     except HungUp as end:
         call.tell(EventKind.CALLER_HUNG_UP, leg=caller.id, hangup=end.hangup)
     if call.message_asked:
         await desk.mailroom.take_in(call)
     call.end(Outcome.ANSWERED if call.taken_by else Outcome.ABANDONED)
+
+
+async def serve(call: Call) -> None:
+    """The scenario; should it fail by a defect of ours, the caller goes on to the dialplan's fallback."""
+    try:
+        call.open()
+        if call.is_routed:
+            await seek_somebody(call)
+        else:
+            await tell_unknown(call)
+    except HungUp:
+        raise
+    except Exception:
+        log.exception("the scenario failed; the caller goes on to the fallback")
+        call.tell(EventKind.ERROR, leg=call.caller.id, reason=call.words("défaut, voir le journal", "defect, see log"))
+        call.end(Outcome.FAILED)
+        await call.caller.go_on()
 
 
 async def seek_somebody(call: Call) -> None:
@@ -61,6 +61,7 @@ async def seek_somebody(call: Call) -> None:
 async def tell_unknown(call: Call) -> None:
     """Tells the caller that the number they dialled leads nowhere."""
     await call.answer()
-    call.tell(EventKind.ANNOUNCEMENT, leg=call.caller.id, reason=f"{call.did} leads to no line")
+    reason = call.words(f"le {call.did} ne mène à aucune ligne", f"{call.did} leads to no line")
+    call.tell(EventKind.ANNOUNCEMENT, leg=call.caller.id, reason=reason)
     await call.say(prompts.NO_SUCH_NUMBER)
     call.end(Outcome.UNKNOWN_NUMBER)

@@ -14,7 +14,9 @@ async def take_message(call: Call) -> None:
     """Asks the caller for a message and records it until ``#``, silence, the longest time, or their hanging up."""
     caller, rules = call.caller, call.plan.line.voicemail
     call.message_asked = True
-    call.tell(EventKind.ANNOUNCEMENT, leg=caller.id, reason="nobody took the call: a message is asked for")
+    call.tell(
+        EventKind.ANNOUNCEMENT, leg=caller.id, reason=call.words("un message est demandé", "a message is asked for")
+    )
     await call.say(prompts.LEAVE_MESSAGE)
     call.recording = await caller.start_recording(
         f"vigie-{call.id}", max_seconds=rules.max_seconds, silence_seconds=rules.silence_seconds

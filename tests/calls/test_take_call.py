@@ -1,0 +1,64 @@
+"""The ends a call can come to."""
+
+from oncall.plan import PlanStep, RingOrder
+from tests.calls.conftest import Office, plan, until
+
+
+async def test_a_caller_who_hangs_up_while_it_rings_stops_the_phones(office: Office) -> None:
+    caller = await office.call()
+    alice = await office.asterisk.rung("PJSIP/alice")
+    alice.rings()
+    await until(lambda: "ringing" in office.paper.kinds(), "alice's phone rings")
+    caller.hangs_up()
+    await office.over()
+    assert not alice.alive
+    assert office.paper.dispositions() == [("Alice", "caller_gone")]
+    assert office.paper.outcomes() == ["abandoned"]
+
+
+async def test_an_unknown_number_is_announced_and_journalled(office: Office) -> None:
+    caller = await office.call(did="+33188009999")
+    await office.over()
+    assert "n'est pas en service" in caller.heard[0]
+    assert not caller.alive
+    assert office.paper.outcomes() == ["unknown_number"]
+
+
+async def test_nobody_on_call_leads_straight_to_a_message_and_is_flagged(office: Office) -> None:
+    office.plan = plan(PlanStep(1, RingOrder.TOGETHER, (), nobody=("Nuits",)))
+    caller = await office.call()
+    await until(lambda: office.asterisk.recordings, "a message is being recorded")
+    assert "nobody_on_call" in office.paper.kinds()
+    (name,) = office.asterisk.recordings
+    office.asterisk.finish_recording(name)
+    await office.over()
+    assert "enregistré" in caller.heard[-1]
+    assert len(office.mail.taken_in) == 1
+
+
+async def test_a_caller_without_caller_id_is_announced_as_withheld(office: Office) -> None:
+    caller = await office.call(number="anonymous")
+    alice = (await office.asterisk.rung("PJSIP/alice")).answers()
+    await until(lambda: alice.heard, "alice hears who calls")
+    assert "numéro masqué" in alice.heard[0]
+    assert alice.caller_id == '"Support" <+33188000001>'
+    caller.hangs_up()
+    await office.over()
+
+
+async def test_sounds_that_cannot_be_played_do_not_keep_anybody_from_talking(office: Office) -> None:
+    office.asterisk.broken |= {"moh"}
+    caller = await office.call()
+    alice = (await office.asterisk.rung("PJSIP/alice")).answers()
+    alice.presses("1")
+    await until(lambda: caller.bridged_with == {alice.channel.id}, "they are connected")
+    caller.hangs_up()
+    await office.over()
+
+
+async def test_a_defect_of_ours_sends_the_caller_on_to_the_fallback(office: Office) -> None:
+    office.plan = None  # type: ignore[assignment]
+    caller = await office.call()
+    await office.over()
+    assert caller.in_fallback
+    assert office.paper.outcomes() == ["failed"]

@@ -1,0 +1,191 @@
+"""An Asterisk of the imagination for tests of the scenarios: it answers requests at once and does as the test says.
+
+It stands where the websocket would, so legs, scopes and dispatch are the real ones.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ari_app.ari import (
+    Ari,
+    CallBroadcast,
+    CallerId,
+    Channel,
+    DeviceState,
+    DeviceStateChanged,
+    Dialplan,
+    Leg,
+    StasisStart,
+)
+from ari_app.ari.errors import request_failed
+from ari_app.ari.events import (
+    ChannelDestroyed,
+    ChannelDtmfReceived,
+    ChannelStateChange,
+    LiveRecording,
+    Playback,
+    PlaybackFinished,
+    RecordingFinished,
+)
+
+PATIENCE = 2.0
+
+
+class Party:
+    """The other end of one channel: a caller, or a telephone that is being rung."""
+
+    def __init__(self, asterisk: "FakeAsterisk", channel: Channel, caller_id: str = "") -> None:
+        self.asterisk = asterisk
+        self.channel = channel
+        self.caller_id = caller_id
+        self.alive = True
+        self.heard: list[str] = []
+        self.music = False
+        self.bridged_with: set[str] = set()
+        self.in_fallback = False
+
+    def rings(self) -> None:
+        self._tell(ChannelStateChange(channel=self._in("Ringing")))
+
+    def answers(self) -> "Party":
+        self.rings()
+        self.asterisk.tell(StasisStart(channel=self._in("Up")))
+        return self
+
+    def presses(self, digit: str) -> None:
+        self._tell(ChannelDtmfReceived(channel=self.channel, digit=digit))
+
+    def hangs_up(self, q850: int = 16, sip: int | None = None) -> None:
+        if self.alive:
+            self.alive = False
+            for name, ending in list(self.asterisk.recordings.items()):
+                if ending == self.channel.id:
+                    self.asterisk.finish_recording(name)
+            self.asterisk.tell(
+                ChannelDestroyed(
+                    channel=self.channel,
+                    cause=q850,
+                    cause_txt="told by the test",
+                    tech_cause=sip,
+                    timestamp=datetime.now(UTC).isoformat(),
+                )
+            )
+
+    def _in(self, state: str) -> Channel:
+        self.channel = msgspec.structs.replace(self.channel, state=state)
+        return self.channel
+
+    def _tell(self, event: Any) -> None:
+        assert self.alive, f"{self.channel.id} has gone"
+        self.asterisk.tell(event)
+
+
+class FakeAsterisk:
+    """What the tests drive: :meth:`call` brings a caller, :meth:`rung` waits for a telephone to be rung."""
+
+    def __init__(self) -> None:
+        self.ari = Ari("http://asterisk.invalid", "vigie", "", "vigie-test")
+        self.ari._link = self  # type: ignore[assignment]
+        self.parties: dict[str, Party] = {}
+        self.rung_endpoints: list[str] = []
+        self.states: dict[str, str] = {}
+        self.recordings: dict[str, str] = {}
+        self.broken: set[str] = set()
+        """Verbs ("addChannel", "play", …) that Asterisk answers with 500."""
+        self.on_device_state: Any = None
+        self._by_endpoint: dict[str, asyncio.Queue[Party]] = {}
+        self._callers = 0
+
+    async def call(self, did: str, number: str = "+33611223344") -> tuple[Party, Leg]:
+        """A caller who has just been claimed."""
+        self._callers += 1
+        channel = Channel(
+            id=f"caller-{self._callers}", state="Ring", caller=CallerId(number=number), dialplan=Dialplan(exten=did)
+        )
+        party = self.parties[channel.id] = Party(self, channel)
+        self.tell(StasisStart(channel=channel))
+        leg = await self.ari.claim(CallBroadcast(channel=channel))
+        assert leg is not None
+        return party, leg
+
+    async def rung(self, endpoint: str) -> Party:
+        """The telephone behind ``endpoint`` once it is being rung."""
+        queue = self._by_endpoint.setdefault(endpoint, asyncio.Queue())
+        try:
+            return await asyncio.wait_for(queue.get(), PATIENCE)
+        except TimeoutError:
+            raise AssertionError(f"{endpoint} was not rung, only {self.rung_endpoints}") from None
+
+    def tell(self, event: Any) -> None:
+        asyncio.get_running_loop().call_soon(self.ari._dispatch, event)
+
+    def finish_recording(self, name: str, seconds: float = 5) -> None:
+        del self.recordings[name]
+        self.tell(RecordingFinished(recording=LiveRecording(name=name, state="done", duration=seconds)))
+
+    def set_state(self, name: str, state: str) -> None:
+        self.states[name] = state
+        if self.on_device_state is not None:
+            self.on_device_state(DeviceStateChanged(device_state=DeviceState(name=name, state=state)))
+
+    # --- the connection's side
+
+    async def request(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
+        await asyncio.sleep(0)
+        match [method, *uri.split("/")]:
+            case ["POST", "events", "claim"]:
+                return None
+            case ["POST", "channels", channel]:
+                return self._originate(channel, query, body)
+            case [_, *parts] if parts[-1] in self.broken:
+                raise request_failed(uri, 500, "broken by the test")
+            case ["DELETE", "channels", channel]:
+                self.parties[channel].hangs_up()
+            case ["GET", "channels"]:
+                return msgspec.to_builtins([party.channel for party in self._alive()])
+            case [_, "channels", channel, *verb]:
+                if not self.parties[channel].alive:
+                    raise request_failed(uri, 404, "Channel not found")
+                self._channel(self.parties[channel], method, verb, query)
+            case [_, "bridges", _, "addChannel"]:
+                together = query["channel"].split(",")
+                for channel in together:
+                    self.parties[channel].bridged_with = set(together) - {channel}
+            case ["PUT", "deviceStates", name]:
+                self.set_state(name.replace("%3A", ":"), query["deviceState"])
+            case ["DELETE", "deviceStates", name]:
+                self.set_state(name.replace("%3A", ":"), "UNKNOWN")
+            case _:
+                pass
+        return None
+
+    def _alive(self) -> list[Party]:
+        return [party for party in self.parties.values() if party.alive]
+
+    def _originate(self, channel_id: str, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        endpoint = query["endpoint"]
+        self.rung_endpoints.append(endpoint)
+        if endpoint in self.broken:
+            raise request_failed("originate", 500, "Allocation failed")
+        party = Party(self, Channel(id=channel_id, state="Down", channelvars=body["variables"]), query["callerId"])
+        self.parties[channel_id] = party
+        self._by_endpoint.setdefault(endpoint, asyncio.Queue()).put_nowait(party)
+        return {"id": channel_id, "state": "Down"}
+
+    def _channel(self, party: Party, method: str, verb: list[str], query: dict[str, Any]) -> None:
+        match verb:
+            case ["answer"]:
+                party._in("Up")
+            case ["continue"]:
+                party.in_fallback, party.alive = True, False
+            case ["moh"]:
+                party.music = method == "POST"
+            case ["play", playback]:
+                party.heard.append(query["media"])
+                state = Playback(id=playback, target_uri=f"channel:{party.channel.id}", state="done")
+                self.tell(PlaybackFinished(playback=state))
+            case ["record"]:
+                self.recordings[query["name"]] = party.channel.id
