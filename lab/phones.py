@@ -1,0 +1,109 @@
+"""Telephones that Vigie can ring: softphones registered with it, and mobiles behind the carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from ari_app.ari import Hangup
+from lab.party import Incoming, Party
+from lab.sound import Sound
+from lab.waiting import until
+
+Habit = Callable[[Incoming], Awaitable[None]]
+"""What somebody does by themselves whenever their telephone rings."""
+
+
+class Phone:
+    """One telephone. What it does, it does with the call it was last seen to ring for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.calls: list[Incoming] = []
+        """All calls that have made it ring, in order."""
+        self.habit: Habit | None = None
+        self._noticed = 0
+
+    @property
+    def unnoticed(self) -> list[Incoming]:
+        """The calls that nobody has waited for with :meth:`rings`."""
+        return self.calls[self._noticed :]
+
+    @property
+    def call(self) -> Incoming:
+        """The call it was last seen to ring for; ``AssertionError`` when it has not been seen ringing."""
+        assert self._noticed, f"{self.name} has not rung"
+        return self.calls[self._noticed - 1]
+
+    async def rings(self, *, within: float = 10) -> Incoming:
+        """Waits until it rings for a call not noticed before, and returns that call."""
+        await until(
+            lambda: bool(self.unnoticed),
+            within=within,
+            hoped=f"{self.name} rings",
+            instead=lambda: f"it has rung {len(self.calls)} times before",
+        )
+        self._noticed += 1
+        return self.call
+
+    def does_by_itself(self, habit: Habit | None) -> None:
+        """From now on reacts to each call with ``habit``; such calls count as noticed. None ends the habit."""
+        self.habit = habit
+
+    async def takes(self, call: Incoming) -> None:
+        """A call arrives: it rings, or the habit is followed."""
+        self.calls.append(call)
+        if self.habit:
+            self._noticed = len(self.calls)
+            await self.habit(call)
+
+    def is_forgotten(self) -> None:
+        """Puts it back to how it was at first: no habit, no call noticed or not."""
+        self.habit, self._noticed = None, 0
+        self.calls.clear()
+
+    async def answers(self) -> None:
+        await self.call.answers()
+
+    async def presses(self, keys: str) -> None:
+        await self.call.presses(keys)
+
+    async def rejects(self, sip: int = 486) -> None:
+        await self.call.rejects(sip)
+
+    async def hangs_up(self) -> None:
+        await self.call.hangs_up()
+
+    async def is_left_alone(self, *, within: float = 10) -> None:
+        await self.call.is_left_alone(within=within)
+
+    async def is_hung_up(self, *, within: float = 10) -> Hangup:
+        return await self.call.is_hung_up(within=within)
+
+    async def is_connected_to(self, other: Party) -> None:
+        await self.call.is_connected_to(other)
+
+    async def hears(self, said: Sound, *, within: float = 10) -> None:
+        await self.call.hears(said, within=within)
+
+    async def hears_something(self, *, within: float = 10) -> None:
+        await self.call.hears_something(within=within)
+
+
+def rejecting(sip: int) -> Habit:
+    """The habit of refusing every call with this SIP response."""
+
+    async def reject(call: Incoming) -> None:
+        await call.rejects(sip)
+
+    return reject
+
+
+async def answering(call: Incoming) -> None:
+    """The habit of picking up every call and pressing nothing, as a mobile's own voicemail does."""
+    await call.answers()
+
+
+async def accepting(call: Incoming) -> None:
+    """The habit of picking up every call and pressing 1."""
+    await call.answers()
+    await call.presses("1")
