@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -137,6 +141,38 @@ async def test_a_mail_that_takes_too_long_is_left_to_the_next_start(
     server.may_reply.set()
     async with running(database_url, server.url):
         await server.receives()
+
+
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGINT"])
+async def test_the_command_sends_and_stops_at_a_signal(
+    server: MailServer, engine: AsyncEngine, database_url: str, tmp_path: Path, signal_name: str
+) -> None:
+    await given_a_voicemail(engine, await given_a_line(engine, DESK))
+    settings = {
+        "VIGIE_STATE_DIR": str(tmp_path),
+        "VIGIE_DATABASE_URL": database_url,
+        "VIGIE_SMTP_URL": server.url,
+        "VIGIE_MAIL_FROM": "Astreinte <astreinte@example.org>",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vigie", "scheduler"), env=os.environ | settings, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        (delivery,) = await server.receives()
+        await eventually(lambda: _is_sent(engine))
+        process.send_signal(signal.Signals[signal_name])
+        _, log = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert delivery.mail["From"] == "Astreinte <astreinte@example.org>"
+    assert process.returncode == 0, log.decode()
+    assert "Traceback" not in log.decode()
+
+
+async def _is_sent(engine: AsyncEngine) -> bool:
+    return (await outbox(engine))[DESK].state == "sent"
 
 
 async def test_settings_that_cannot_be_understood_end_it_at_once(database_url: str) -> None:
