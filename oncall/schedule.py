@@ -16,7 +16,7 @@ class Override(Span):
     """A replacement: ``person`` is on call for this span, whoever the rotations and the absences say."""
 
     person: int
-    reason: str = ""
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Schedule:
 
 
 def _replacement(override: Override) -> Shift:
-    return Shift(override.start, override.end, override.person, None, override.reason)
+    return Shift(override.start, override.end, override.person, None, override.reason or "")
 
 
 def _by_person(absences: Iterable[Absence]) -> dict[int, Sequence[Absence]]:
