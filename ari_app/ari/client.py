@@ -106,6 +106,8 @@ class Ari:
 
         A caller who hangs up just after the claim is a leg that has already ended.
         """
+        if broadcast.channel.id in self._dispatch.legs:
+            return None  # the same offer, told twice
         leg = self._dispatch.add(Leg(self, broadcast.channel))
         try:
             await self.request("POST", "events/claim", channelId=leg.id, application=self.app)
@@ -115,6 +117,7 @@ class Ari:
         except BaseException:
             self._dispatch.forget(leg)
             raise
+        self._start(self._follow(leg))
         await self._in_hand(leg)
         return leg
 
@@ -136,6 +139,8 @@ class Ari:
         Raises:
             Conflict: there is a channel ``leg_id``.
         """
+        if leg_id in self._dispatch.legs:
+            raise Conflict(f"originate {leg_id}", 409, "this leg exists already")
         leg = self._dispatch.add(Leg(self, Channel(id=leg_id, state="Down")))
         try:
             await self.request(
@@ -164,7 +169,13 @@ class Ari:
             return
         leg = self._dispatch.add(Leg(self, event.channel))
         leg.saw_start(event.channel)
+        self._start(self._follow(leg))
         self._on_stasis(leg, event)
+
+    async def _follow(self, leg: Leg) -> None:
+        """Asks for the events of a leg that came from the dialplan past its StasisEnd: the cause comes after it."""
+        with suppress(AriError):  # gone by now, or cut: then its cause stays unknown
+            await self._subscribe(f"channel:{leg.id}")
 
     async def _in_hand(self, leg: Leg) -> None:
         """Returns once a claimed leg is in our hands, or has ended: of a caller who hangs up in between Asterisk says
