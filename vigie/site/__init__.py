@@ -1,0 +1,1 @@
+"""The site file: a whole installation's people, schedules, policies, lines and trunks in one YAML text."""
