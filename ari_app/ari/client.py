@@ -117,7 +117,6 @@ class Ari:
         except BaseException:
             self._dispatch.forget(leg)
             raise
-        self._start(self._follow(leg))
         await self._in_hand(leg)
         return leg
 
@@ -169,13 +168,7 @@ class Ari:
             return
         leg = self._dispatch.add(Leg(self, event.channel))
         leg.saw_start(event.channel)
-        self._start(self._follow(leg))
         self._on_stasis(leg, event)
-
-    async def _follow(self, leg: Leg) -> None:
-        """Asks for the events of a leg that came from the dialplan past its StasisEnd: the cause comes after it."""
-        with suppress(AriError):  # gone by now, or cut: then its cause stays unknown
-            await self._subscribe(f"channel:{leg.id}")
 
     async def _in_hand(self, leg: Leg) -> None:
         """Returns once a claimed leg is in our hands, or has ended: of a caller who hangs up in between Asterisk says

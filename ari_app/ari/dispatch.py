@@ -9,6 +9,7 @@ from .events import (
     CallBroadcast,
     ChannelDestroyed,
     ChannelDtmfReceived,
+    ChannelHangupRequest,
     ChannelStateChange,
     DeviceStateChanged,
     Dial,
@@ -48,6 +49,7 @@ class Dispatcher:
             ChannelStateChange: self._state,
             Dial: self._dial,
             ChannelDtmfReceived: self._digit,
+            ChannelHangupRequest: self._hangup_request,
             ChannelDestroyed: self._destroyed,
             PlaybackFinished: self._playback,
             RecordingFinished: self._recording,
@@ -91,6 +93,10 @@ class Dispatcher:
     def _digit(self, event: ChannelDtmfReceived) -> None:
         if leg := self.legs.get(event.channel.id):
             leg.saw_digit(event.digit)
+
+    def _hangup_request(self, event: ChannelHangupRequest) -> None:
+        if leg := self.legs.get(event.channel.id):
+            leg.saw_hangup_request(event)
 
     def _destroyed(self, event: ChannelDestroyed) -> None:
         if leg := self.legs.get(event.channel.id):

@@ -108,6 +108,15 @@ class ChannelDtmfReceived(Event, frozen=True, gc=False, tag=True):
     digit: str
 
 
+class ChannelHangupRequest(Event, frozen=True, gc=False, tag=True):
+    """The far end hung up, or somebody asked Asterisk to (``soft``, and then ``cause`` is no Q.850 cause)."""
+
+    channel: Channel
+    cause: int = 0
+    tech_cause: int | None = None
+    soft: bool = False
+
+
 class ChannelDestroyed(Event, frozen=True, gc=False, tag=True):
     channel: Channel
     cause: int = 0
@@ -153,6 +162,7 @@ AnyEvent = (
     | ChannelStateChange
     | Dial
     | ChannelDtmfReceived
+    | ChannelHangupRequest
     | ChannelDestroyed
     | PlaybackFinished
     | RecordingFinished

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from .events import ChannelDestroyed, ChannelHangupRequest
+
 UNKNOWN = 0
 """No cause is known. Q.850 has no such code; Asterisk says 0 (``AST_CAUSE_NOTDEFINED``)."""
+
+NORMAL_CLEARING = 16
 
 SUBSCRIBER_ABSENT = 20
 """Q.850 cause 20: the phone is not registered or cannot be reached for now."""
@@ -19,6 +23,19 @@ class Hangup:
     sip: int | None
     text: str
     at: datetime
+
+    @classmethod
+    def destroyed(cls, event: ChannelDestroyed) -> "Hangup":
+        """The hangup that a channel's end tells."""
+        return cls(event.cause, event.tech_cause, event.cause_txt, event.at)
+
+    @classmethod
+    def requested(cls, event: ChannelHangupRequest) -> "Hangup":
+        """The hangup that a request for it tells. A BYE or CANCEL without a reason, and our own request, are cause
+        16, normal clearing (RFC 3398)."""
+        if event.soft or event.cause in (UNKNOWN, NORMAL_CLEARING):
+            return cls(NORMAL_CLEARING, None, "Normal Clearing", event.at)
+        return cls(event.cause, event.tech_cause, "hung up", event.at)
 
     @classmethod
     def unseen(cls, text: str, q850: int = UNKNOWN) -> "Hangup":

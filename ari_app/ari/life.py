@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .errors import HungUp, NotFound, RequestFailed
-from .events import Channel, ChannelDestroyed, Dial, Playback
+from .events import Channel, ChannelDestroyed, ChannelHangupRequest, Dial, Playback
 from .hangup import Hangup
 from .recording import RecordingUnderWay
 from .scope import Scope
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .client import Ari
 
 GRACE_SECONDS = 0.25
-"""How long the second event of one hangup, which has the cause, may lag behind the first sign of it."""
+"""How long the event of a hangup that has the cause may lag behind the first sign of it."""
 
 UP = "Up"
 
@@ -46,6 +46,7 @@ class Life:
         self._recordings: list[RecordingUnderWay] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._scope = Scope()
+        self._cause: Hangup | None = None
         self._fading: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -131,15 +132,23 @@ class Life:
     def saw_recording_end(self) -> None:
         self._wake()
 
+    def saw_hangup_request(self, event: ChannelHangupRequest) -> None:
+        """Keeps the cause. The end comes later: a recording is finished first."""
+        self._cause = Hangup.requested(event)
+        if self._fading is not None:
+            self.end(self._cause)
+
     def saw_leaving(self) -> None:
-        """One sign of the end came; the cause may come with the other."""
-        if self._fading is None and self.hangup_cause is None:
+        """The channel is not in our hands any more: hung up, or gone elsewhere if no cause follows."""
+        if self._cause is not None:
+            self.end(self._cause)
+        elif self._fading is None and self.hangup_cause is None:
             gone = Hangup.unseen("left the application")
             self._fading = asyncio.get_running_loop().call_later(GRACE_SECONDS, self.end, gone)
 
     def saw_destroyed(self, event: ChannelDestroyed) -> None:
         if self.hangup_cause is None:
-            self.end(Hangup(event.cause, event.tech_cause, event.cause_txt, event.at))
+            self.end(Hangup.destroyed(event))
 
     def end(self, hangup: Hangup) -> None:
         """Ends the leg; the first cause stands."""
