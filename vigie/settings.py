@@ -125,6 +125,15 @@ class Settings(BaseSettings):
             raise ValueError("must be an IANA time zone, such as Europe/Paris")
         return value
 
+    def to_environment(self) -> dict[str, str]:
+        """The variables that give these settings to another process."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {
+            PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in values.items()
+            if value not in (None, ())
+        }
+
     @property
     def zone_info(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
@@ -151,7 +160,5 @@ def read_settings() -> Settings:
             for item in error.errors()
         ]
     if problems:
-        raise SettingsError(
-            f"Settings: {'; '.join(problems)}.", f"The settings are {', '.join(sorted(known))}."
-        )
+        raise SettingsError(f"Settings: {'; '.join(problems)}.", f"The settings are {', '.join(sorted(known))}.")
     return settings

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -128,7 +129,7 @@ class AsteriskServer:
         Raises ProgramFailed or NotReady with the end of its log.
         """
         self._lay_out()
-        self.write_config(self._config)
+        self.write_config()
         for stale in (self.directory / "run").iterdir():
             stale.unlink()
         self._child = await Child.start(
@@ -152,10 +153,14 @@ class AsteriskServer:
         """What Asterisk answers to a console command, such as ``core show channels``."""
         return await run([*self.tree.launcher, "-C", self._asterisk_conf, "-r", "-x", text])
 
-    def write_config(self, config: Mapping[str, str]) -> None:
-        """Replaces the files of these names; a running server sees them when it reloads."""
-        self._config = {**self._config, **config}
-        for name, text in {**config, "asterisk.conf": self._directories()}.items():
+    def answers(self) -> bool:
+        """Whether a server runs in this directory, started by us or by another process."""
+        with socket.socket(socket.AF_UNIX) as control:
+            return control.connect_ex(str(self._control)) == 0
+
+    def write_config(self) -> None:
+        """Writes its configuration files; a running server sees the change when it reloads."""
+        for name, text in {**self._config, "asterisk.conf": self._directories()}.items():
             path = self.directory / "etc" / name
             draft = path.with_name(f".{name}.new")
             draft.touch(mode=0o600)
@@ -165,6 +170,10 @@ class AsteriskServer:
     @property
     def _asterisk_conf(self) -> Path:
         return self.directory / "etc" / "asterisk.conf"
+
+    @property
+    def _control(self) -> Path:
+        return self.directory / "run" / "asterisk.ctl"
 
     def _lay_out(self) -> None:
         for name in ("etc", "run", "log", "db", "keys", "data/sounds", "spool/recording"):
@@ -216,18 +225,19 @@ hideconnect = yes
         await self._check_modules()
 
     async def _wait_fully_booted(self) -> None:
-        control = self.directory / "run" / "asterisk.ctl"
         while True:
-            if control.exists():
+            if self.answers():
                 with suppress(ProgramFailed):
                     await self.command("core waitfullybooted")
                     return
             await asyncio.sleep(0.02)
 
-    async def _check_modules(self) -> None:
+    async def absent_modules(self) -> list[str]:
+        """The required modules that do not run."""
         listing = await self.command("module show")
         running = {line.split()[0] for line in listing.splitlines() if " Running " in line}
-        if absent := [module for module in self._required_modules if module not in running]:
-            raise ProgramFailed(
-                f"{self.name} runs without {', '.join(absent)}.\n{tail(self.log)}", f"See {self.log}."
-            )
+        return [module for module in self._required_modules if module not in running]
+
+    async def _check_modules(self) -> None:
+        if absent := await self.absent_modules():
+            raise ProgramFailed(f"{self.name} runs without {', '.join(absent)}.\n{tail(self.log)}", f"See {self.log}.")

@@ -107,7 +107,7 @@ async def _spawn(command: Sequence[str], **options: object) -> Process:
     try:
         return await asyncio.create_subprocess_exec(*command, **options)  # type: ignore[arg-type]
     except (FileNotFoundError, PermissionError) as error:
-        raise _missing(command[0], error.strerror) from error
+        raise _missing(command[0], error.strerror or str(error)) from error
 
 
 def _missing(program: str | Path, reason: str) -> ProgramMissing:

@@ -1,0 +1,218 @@
+"""What `vigie doctor` looks at: everything that must be right for a call to be answered."""
+
+import ctypes
+import os
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from socket import SOCK_DGRAM, SOCK_STREAM
+from urllib.parse import urlsplit
+
+import aiosmtplib
+import httpx
+
+from db.engine import check_database, make_engine
+from db.errors import DatabaseError
+from notify.errors import BadMailSetting
+from notify.smtp import SmtpServer
+from vigie.addresses import ari_urls, database_url
+from vigie.errors import ProgramMissing, StackError, VigieError
+from vigie.secrets import load_secrets
+from vigie.settings import Settings
+from vigie.stack.asterisk import AsteriskTree
+from vigie.stack.machine import check_disk, check_port, is_held
+from vigie.stack.telephony import make_asterisk, read_accounts
+
+TIME_ERROR = 5
+"""What adjtimex(2) returns when nothing keeps the clock right."""
+ANSWER_SECONDS = 5
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    """Calls are served; somebody should look at it nevertheless."""
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; ``remedy`` says how to mend it."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+
+class Doubt(VigieError):
+    """Worth a look, but calls are served."""
+
+
+Check = Callable[[Settings], Awaitable[str]]
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """One finding for each check that applies, in the order in which the parts depend on each other."""
+    running = is_held(settings.state_dir)
+    checks: dict[str, Check] = {"state directory": _state_directory, "disk": _disk, "clock": _clock}
+    if settings.has_own_asterisk:
+        checks |= {"Asterisk": _asterisk_version, "sounds": _sounds}
+    if not running:
+        checks |= {"stack": _not_running}
+        if settings.has_own_asterisk:
+            checks |= {"ports": _ports}
+    if running or not settings.has_own_database:
+        checks |= {"database": _database}
+    if running and settings.has_own_asterisk:
+        checks |= {"modules": _modules, "trunks": _trunks}
+    if running or not settings.has_own_asterisk:
+        checks |= {"ARI and workers": _workers}
+    checks |= {"mail": _mail}
+    return [await _finding(subject, check, settings) for subject, check in checks.items()]
+
+
+async def _finding(subject: str, check: Check, settings: Settings) -> Finding:
+    try:
+        return Finding(subject, Verdict.GOOD, await check(settings))
+    except Doubt as doubt:
+        return Finding(subject, Verdict.DOUBTFUL, doubt.problem, doubt.remedy)
+    except VigieError as error:
+        return Finding(subject, Verdict.BAD, error.problem, error.remedy)
+    except DatabaseError as error:
+        return Finding(subject, Verdict.BAD, str(error), "Check VIGIE_DATABASE_URL and the server behind it.")
+
+
+async def _state_directory(settings: Settings) -> str:
+    directory = settings.state_dir
+    try:
+        mode = stat.S_IMODE(directory.stat().st_mode)
+    except OSError as error:
+        raise StackError(f"{directory}: {error.strerror}.", "Run ./install.sh.") from error
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        raise StackError(f"{directory} is not ours to write.", f"As root: chown -R vigie: {directory}")
+    if mode & 0o077:
+        raise Doubt(f"{directory}, with its secrets, is open to others.", f"chmod 700 {directory}")
+    return str(directory)
+
+
+async def _disk(settings: Settings) -> str:
+    return f"{check_disk(settings.state_dir) / 2**30:.1f} GB free"
+
+
+async def _clock(_settings: Settings) -> str:
+    if ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) == TIME_ERROR:
+        raise Doubt("Nothing keeps this machine's clock right.", "Install chrony: shifts change hands by this clock.")
+    return "kept right"
+
+
+async def _asterisk_version(_settings: Settings) -> str:
+    return AsteriskTree.find().version
+
+
+async def _sounds(settings: Settings) -> str:
+    sounds = AsteriskTree.find().sounds(settings.language)
+    if sounds is None:
+        raise ProgramMissing(
+            f"Asterisk has no sounds in {settings.language!r}.",
+            f"Install asterisk-core-sounds-{settings.language}-wav, or the archive of that name from asterisk.org.",
+        )
+    return str(sounds)
+
+
+async def _not_running(settings: Settings) -> str:
+    raise Doubt(f"No stack runs in {settings.state_dir}; less can be checked.", "Start it with `vigie up`.")
+
+
+async def _ports(settings: Settings) -> str:
+    sip = settings.sip_bind
+    check_port(SOCK_DGRAM, sip.host, sip.port, "VIGIE_SIP_BIND")
+    check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
+    return f"{sip}/udp and 127.0.0.1:{settings.ari_port}/tcp are free"
+
+
+async def _database(settings: Settings) -> str:
+    engine = make_engine(database_url(settings))
+    try:
+        await check_database(engine)
+    finally:
+        await engine.dispose()
+    return "reachable, recent enough and migrated"
+
+
+async def _modules(settings: Settings) -> str:
+    accounts = await read_accounts(database_url(settings))
+    asterisk = make_asterisk(settings, load_secrets(settings), accounts)
+    if absent := await asterisk.absent_modules():
+        raise StackError(f"These do not run: {', '.join(absent)}.", f"See {asterisk.log}.")
+    return "all run"
+
+
+async def _trunks(settings: Settings) -> str:
+    accounts = await read_accounts(database_url(settings))
+    if not accounts.trunks:
+        raise Doubt("There is none: no call comes in or goes out.", "Describe it in the site file.")
+    asterisk = make_asterisk(settings, load_secrets(settings), accounts)
+    registrations = await asterisk.command("pjsip show registrations")
+    for trunk in accounts.trunks:
+        known = next((line for line in registrations.splitlines() if f" trunk-{trunk.slug}/" in line), "Registered")
+        if " Registered" not in f" {known}":
+            raise StackError(
+                f"Trunk {trunk.slug} is not registered at {trunk.host}:{trunk.port}.",
+                "Check its user name and password file, and that the carrier is reachable from here.",
+            )
+    return ", ".join(trunk.slug for trunk in accounts.trunks)
+
+
+async def _workers(settings: Settings) -> str:
+    workers = [await _workers_of(url) for url in ari_urls(settings, load_secrets(settings))]
+    return "; ".join(", ".join(names) for names in workers)
+
+
+async def _workers_of(url: str) -> list[str]:
+    """The workers connected to one Asterisk."""
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port}"
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
+        try:
+            answer = await client.get(f"{url}/applications")
+            answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise StackError(
+                f"ARI at {where} answers {error.response.status_code}.",
+                "Check user, password and path in VIGIE_ARI_URLS.",
+            ) from error
+        except httpx.HTTPError as error:
+            raise StackError(
+                f"ARI at {where} cannot be reached: {error}.", "Check that Asterisk runs there."
+            ) from error
+    names = sorted(item["name"] for item in answer.json() if item["name"].startswith("vigie-"))
+    if not names:
+        raise StackError(f"No worker is connected to {where}: callers hear an apology.", "Start `vigie ari`.")
+    return names
+
+
+async def _mail(settings: Settings) -> str:
+    try:
+        server = SmtpServer.parse(settings.smtp_url)
+    except BadMailSetting as error:
+        raise StackError(f"{error}.", "Correct VIGIE_SMTP_URL.") from error
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.user,
+        password=server.password,
+        use_tls=server.scheme == "smtps",
+        start_tls=server.scheme == "smtp+starttls",
+        timeout=ANSWER_SECONDS,
+    )
+    try:
+        async with client:
+            pass
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise StackError(
+            f"{server} does not take our mail: {' '.join(str(error).split())}.",
+            "Check VIGIE_SMTP_URL and the mail server; messages wait in the outbox meanwhile.",
+        ) from error
+    return str(server)

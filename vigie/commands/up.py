@@ -1,0 +1,69 @@
+"""``vigie up``: a whole stack on this machine, until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+
+from rich.console import Console
+from sqlalchemy import func, select
+
+from db.engine import make_engine
+from db.models import Line
+from vigie.settings import Settings, read_settings
+from vigie.stack.stack import Stack
+
+console = Console(highlight=False)
+
+
+def up() -> None:
+    """Run database, Asterisk, workers and scheduler on this machine until Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    asyncio.run(_run(read_settings()))
+
+
+async def _run(settings: Settings) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    leaving = False
+
+    def leave() -> None:
+        nonlocal leaving
+        if not leaving:
+            leaving = True
+            console.print("stopping; calls in progress are let finish")
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, leave)
+    began = time.monotonic()
+    try:
+        async with Stack(settings) as stack:
+            _show(stack, time.monotonic() - began)
+            await _suggest(stack)
+            raise await stack.broken()
+    except asyncio.CancelledError:
+        if not leaving:
+            raise
+        console.print("stopped")
+
+
+def _show(stack: Stack, seconds: float) -> None:
+    for part in stack.parts:
+        console.print(f"{part.name:<12} {part.pid:>8}  {part.where}", soft_wrap=True)
+    console.print(f"up after {seconds:.1f} s; Ctrl-C stops it")
+
+
+async def _suggest(stack: Stack) -> None:
+    """Says what to do first in an empty installation."""
+    engine = make_engine(stack.database_url)
+    try:
+        async with engine.connect() as connection:
+            lines = await connection.scalar(select(func.count()).select_from(Line))
+    finally:
+        await engine.dispose()
+    if not lines:
+        console.print("There is no line yet. Describe yours in a site file, then: vigie site import FILE")
