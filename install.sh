@@ -12,6 +12,7 @@ readonly STATE_DIR=/var/lib/vigie
 readonly ASTERISK=$HOME_DIR/asterisk
 readonly ASTERISK_SUITE=forky # the first Debian suite with Asterisk 22.7 or later
 readonly ASTERISK_PACKAGES=asterisk,asterisk-core-sounds-fr-wav,asterisk-core-sounds-en-wav
+readonly PACKAGES=(agi_scripts ari_app db lab notify oncall scheduler vigie)
 readonly NEEDED_MB=1500
 readonly PYTHON=/usr/bin/python3
 jobs=()
@@ -172,6 +173,8 @@ install_for_machine() {
     for job in "${jobs[@]}"; do wait "$job" || exit 1; done
     place_application
     [[ -x $venv/bin/vigie ]] || make_command "$venv" "$HOME_DIR/app"
+    # The user vigie cannot write beside the sources, and would compile them anew at each start.
+    (cd "$HOME_DIR/app" && "$venv/bin/python" -m compileall -q "${PACKAGES[@]}")
     ((${#packages[@]} + ${#jobs[@]} == 0)) || say 'installed'
 }
 
