@@ -189,6 +189,15 @@ def test_the_day_that_samoa_skipped_is_nobodys_turn() -> None:
     assert [before and before.person, after and after.person] == [ALICE, CAROL]
 
 
+def test_a_night_that_leads_into_the_day_that_samoa_skipped_ends_on_the_day_after() -> None:
+    apia = ZoneInfo("Pacific/Apia")
+    night = window({3}, "22:00", "06:00")
+    rota = rotation(ALICE, BOB, CAROL, starts="2011-12-29", zone=apia, handover="00:00", every=DAILY, windows=(night,))
+    shift = rota.shift_at(datetime(2011, 12, 31, 5, 59, tzinfo=apia))
+    assert shift is not None
+    assert (shift.person, shift.end) == (CAROL, datetime(2011, 12, 31, 6, tzinfo=apia))
+
+
 def test_a_naive_time_is_refused() -> None:
     with pytest.raises(NaiveTime):
         rotation(ALICE).shift_at(datetime(2026, 1, 6, 12))  # noqa: DTZ001
