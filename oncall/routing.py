@@ -6,7 +6,7 @@ Reading it costs a few look-ups and a bisection of shifts, however many lines, p
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,26 +41,6 @@ class RoutingInputs:
     policies: tuple[Policy, ...]
     absences: tuple[Absence, ...] = ()
     trunks: tuple[str, ...] = ()
-
-    def longest_wait(self, line_slug: str) -> int:
-        """The seconds a caller of the line may wait at worst before the hunt is over; raises UnknownLine."""
-        people = {person.id: person for person in self.people}
-        schedules = {schedule.id: schedule for schedule in self.schedules}
-        routed = next((routed for routed in self.lines if routed.line.slug == line_slug), None)
-        if routed is None:
-            raise UnknownLine(line_slug)
-
-        def may_be(target: Target) -> Collection[Person]:
-            match target:
-                case OnCallOf(schedule_id=schedule):
-                    return [people[person] for person in schedules[schedule].people]
-                case ThePerson(person_id=person):
-                    return [people[person]]
-                case Supervisors():
-                    return [people[person] for person in routed.supervisors]
-
-        policy = next(policy for policy in self.policies if policy.id == routed.policy_id)
-        return policy.longest_wait(may_be)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oncall.errors import BadTable, BrokenReference, NaiveTime, NotCovered, UnknownLine, UnknownNumber
 from oncall.plan import ContactKind, ContactMethod, Plan, RingOrder
-from oncall.policy import CONFIRM_SECONDS, OnCallOf, Policy, PolicyStep, Supervisors, Target, ThePerson
+from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors, Target, ThePerson
 from oncall.routing import RoutedLine, RoutingInputs, RoutingTable, build_table
 from oncall.schedule import Absence, Schedule
 from tests.support import rota
@@ -129,15 +129,6 @@ def test_the_same_person_is_rung_once_in_a_step_for_the_first_reason() -> None:
     found = plan(with_steps((OnCallOf(1), ThePerson(BOB), ThePerson(CAROL), Supervisors()), (ThePerson(BOB),)))
     assert rung(found) == [["Bob", "Carol"], ["Bob"]]
     assert reasons(found)[1] == "désigné par le scénario"
-
-
-def test_the_longest_wait_of_a_line_counts_the_slowest_who_may_be_on_call() -> None:
-    bob, carol = 20 + 30 + 2 * CONFIRM_SECONDS, 20 + CONFIRM_SECONDS
-    unlimited = replace(COMPANY, policies=(replace(COMPANY.policies[0], max_hunt_seconds=1800),))
-    assert unlimited.longest_wait("line1") == 2 * (bob + carol)
-    assert COMPANY.longest_wait("line1") == 180
-    with pytest.raises(UnknownLine):
-        COMPANY.longest_wait("nowhere")
 
 
 def test_what_the_table_cannot_answer() -> None:
