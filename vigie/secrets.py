@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def load_secrets(settings: Settings) -> Secrets:
     path = settings.state_dir / "secrets.json"
     try:
         _make_key(path)
-        return Secrets(json.loads(path.read_text())["key"])
+        key = json.loads(path.read_text())["key"]
+        if not isinstance(key, str):
+            raise TypeError("the key is not a text")
+        return Secrets(key)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"The secret key in {path} cannot be read: {error}.",
@@ -56,8 +60,7 @@ def _make_key(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secrets.")  # mode 0600
     with os.fdopen(descriptor, "w") as file:
         json.dump({"key": secrets.token_urlsafe(KEY_BYTES)}, file)
         file.flush()
@@ -67,4 +70,4 @@ def _make_key(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        Path(draft).unlink()

@@ -1,0 +1,93 @@
+"""Asterisk's configuration says what settings and site file say, and leaves no way around them."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from vigie.secrets import Secrets
+from vigie.settings import Settings, SocketAddress
+from vigie.stack.render import TrunkAccount, render, required_modules
+
+SECRETS = Secrets("k" * 40)
+CARRIER = TrunkAccount("carrier", "192.0.2.10")
+ACCOUNT = TrunkAccount("backup", "sip.example.org", 5070, "0123456789", "p;a=ss")
+
+
+def configuration(
+    *trunks: TrunkAccount, phones: Sequence[str] = (), settings: Settings | None = None
+) -> dict[str, str]:
+    return render(settings or Settings(), SECRETS, trunks, phones)
+
+
+def sections(text: str, name: str) -> dict[str, dict[str, str]]:
+    """The objects called ``name`` in a pjsip.conf, by type; those of a template have its type."""
+    found: dict[str, dict[str, str]] = {}
+    for header, body in re.findall(r"^\[([^\n]+)\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL):
+        if header.split("]")[0] == name:
+            values = dict(re.findall(r"^(\w+) = (.*)$", body, re.MULTILINE))
+            found[values.get("type", "endpoint")] = values
+    return found
+
+
+def test_a_trunk_is_known_by_its_address_and_leads_to_the_lines() -> None:
+    objects = sections(configuration(CARRIER)["pjsip.conf"], "trunk-carrier")
+    assert objects["identify"]["match"] == "192.0.2.10"
+    assert objects["endpoint"]["context"] == "vigie-in"
+    assert objects["aor"]["contact"] == "sip:192.0.2.10:5060"
+    assert "registration" not in objects
+
+
+def test_a_trunk_with_a_user_name_registers() -> None:
+    objects = sections(configuration(ACCOUNT)["pjsip.conf"], "trunk-backup")
+    assert objects["registration"]["server_uri"] == "sip:sip.example.org:5070"
+    assert objects["endpoint"]["outbound_auth"] == "trunk-backup"
+    assert objects["auth"]["password"] == r"p\;a=ss"
+
+
+def test_a_phone_must_say_its_own_password_and_dials_nothing() -> None:
+    config = configuration(phones=["alice", "bob"])
+    objects = sections(config["pjsip.conf"], "alice")
+    assert objects["auth"]["password"] == SECRETS.sip_password("alice")
+    assert objects["endpoint"]["auth"] == "alice"
+    assert objects["endpoint"]["context"] == "vigie-phones"
+    assert config["extensions.conf"].partition("[vigie-phones]")[2].strip() == ""
+
+
+def test_the_dialplan_never_calls_out() -> None:
+    dialplan = configuration(CARRIER, phones=["alice"])["extensions.conf"]
+    instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)", dialplan, re.MULTILINE)
+    assert set(instructions) <= {"Set", "StasisBroadcast", "Log", "Goto", "NoOp", "Answer", "Playback", "Hangup"}
+
+
+def test_nobody_is_let_in_without_a_name_and_nobody_transfers() -> None:
+    config = configuration(CARRIER, ACCOUNT, phones=["alice"])
+    assert "identifier_anonymous" not in config["modules.conf"]
+    assert "app_dial" not in config["modules.conf"]
+    assert sections(config["pjsip.conf"], "vigie-party")["endpoint"]["allow_transfer"] == "no"
+
+
+def test_modules_that_must_run_are_those_that_are_loaded() -> None:
+    modules = required_modules(configuration())
+    assert {"chan_pjsip.so", "app_stasis_broadcast.so", "res_ari_events.so"} <= set(modules)
+    assert all(module.endswith(".so") for module in modules)
+
+
+def test_the_public_address_is_told_only_when_there_is_one() -> None:
+    assert "external_media_address" not in configuration()["pjsip.conf"]
+    settings = Settings(sip_bind=SocketAddress("0.0.0.0", 5060), sip_public_address="198.51.100.7")
+    assert "external_media_address = 198.51.100.7" in configuration(settings=settings)["pjsip.conf"]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1\nmatch = 0.0.0.0/0", "192.0.2.1\r", "a\x00b"])
+def test_a_value_cannot_write_lines_of_its_own(host: str) -> None:
+    with pytest.raises(ValueError, match="cannot be written"):
+        configuration(TrunkAccount("carrier", host))
+
+
+def test_the_same_arguments_give_the_same_text(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    assert configuration(CARRIER, phones=["bob", "alice"], settings=settings) == configuration(
+        CARRIER, phones=["alice", "bob"], settings=settings
+    )
