@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import psycopg
@@ -16,7 +16,7 @@ FIRST_RETRY_SECONDS: Final = 0.1
 LONGEST_RETRY_SECONDS: Final = 5.0
 
 
-async def listen(url: str, channel: str) -> AsyncIterator[None]:
+async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
     """Yields whenever ``channel`` is notified, and after each (re)connection, for hints may have been missed.
 
     Never ends by itself; while the database is away it waits. Raises WrongUrl.

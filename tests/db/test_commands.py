@@ -1,0 +1,199 @@
+"""The commands that read and write the database, as an administrator types them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typer.testing import CliRunner, Result
+
+from db.engine import make_engine
+from db.errors import AccessDenied, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
+from db.records import Record, write
+from db.voicemails import store_voicemail
+from oncall.outcomes import EventKind, Outcome
+from tests.support.database import url_of
+from tests.support.history import StoryTeller
+from vigie.cli import command_line
+from vigie.errors import VigieError
+from vigie.stack.postgres import PrivateCluster
+
+EXAMPLE = files("vigie.site").joinpath("example.yaml").read_text()
+
+Vigie = Callable[..., Result]
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = make_engine(url)
+    yield engine
+    await engine.dispose()
+
+
+def happened(url: str, records: Iterable[Record]) -> None:
+    async def store() -> None:
+        async with connected(url) as engine, engine.begin() as connection:
+            await write(connection, list(records))
+
+    asyncio.run(store())
+
+
+@pytest.fixture
+def vigie(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vigie:
+    """``vigie("calls", "--json")`` gives what the command printed."""
+    monkeypatch.setenv("VIGIE_DATABASE_URL", database_url)
+    monkeypatch.setenv("VIGIE_STATE_DIR", str(tmp_path / "state"))
+
+    def run(command: str, *arguments: str | Path) -> Result:
+        return CliRunner().invoke(command_line([command]), [command, *map(str, arguments)])
+
+    return run
+
+
+@pytest.fixture
+def site_file(tmp_path: Path) -> Path:
+    file = tmp_path / "site.yaml"
+    file.write_text(EXAMPLE)
+    return file
+
+
+def printed(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def words(result: Result) -> str:
+    """What was printed, whatever the columns of its tables."""
+    return " ".join(printed(result).split())
+
+
+def test_a_good_site_file_tells_the_longest_wait(vigie: Vigie, site_file: Path) -> None:
+    # Alice 20 + 25 s and Bob 20 + 20 s of ringing; 15 s to press 1 where asked; Carol is cut at 40 s.
+    assert printed(vigie("site", "check", site_file)).splitlines()[-1] == (
+        "Line support: the caller is led to voicemail after 1:50 min at worst."
+    )
+
+
+def test_a_bad_site_file_changes_nothing(vigie: Vigie, site_file: Path) -> None:
+    site_file.write_text(EXAMPLE.replace("supervisors: [carol]", "supervisors: [karl]"))
+    result = vigie("site", "import", site_file)
+    line = EXAMPLE[: EXAMPLE.index("supervisors: [carol]")].count("\n") + 1
+    assert result.exit_code == 1
+    assert f"{site_file}:{line}: lines.support.supervisors.0: no person is called 'karl'" in result.output
+    assert "people" not in printed(vigie("site", "export"))
+
+
+def test_a_file_that_is_no_text_is_refused(vigie: Vigie, site_file: Path) -> None:
+    site_file.write_bytes(b"people:\n  ren\xe9:\n")
+    assert ":2: this is not UTF-8 text" in vigie("site", "check", site_file).output
+
+
+def test_a_site_is_imported_once_and_exported_as_it_was(vigie: Vigie, site_file: Path, tmp_path: Path) -> None:
+    assert "created line support" in printed(vigie("site", "import", site_file))
+    exported = tmp_path / "exported.yaml"
+    printed(vigie("site", "export", exported))
+    assert "Nothing to change." in printed(vigie("site", "import", exported))
+    assert json.loads(printed(vigie("site", "import", site_file, "--json")))["changes"] == []
+
+
+def test_who_rings_is_told_with_the_reason(vigie: Vigie, site_file: Path) -> None:
+    printed(vigie("site", "import", site_file))
+    told = words(vigie("who", "support", "--at", "2026-11-23T03:12"))
+    assert "Support, 2026-11-23 03:12:00 (Europe/Paris)" in told
+    assert "Bob Durand" in told
+    assert "d'astreinte selon « Astreinte support », rotation « semaine »" in told
+    assert "sip carol (20 s)" in told
+    plan = json.loads(printed(vigie("who", "support", "--at", "2026-11-23T09:00", "--json")))["plan"]
+    assert plan["steps"][0]["candidates"][0]["person"]["name"] == "Alice Martin"
+
+
+def test_an_unknown_line_is_named_with_those_there_are(vigie: Vigie, site_file: Path) -> None:
+    printed(vigie("site", "import", site_file))
+    error = vigie("who", "sales").exception
+    assert isinstance(error, VigieError)
+    assert "The lines are: support" in str(error)
+
+
+def test_calls_are_listed_with_their_outcome(vigie: Vigie, database_url: str) -> None:
+    happened(database_url, [*StoryTeller().whole(), *StoryTeller(caller=None).whole(Outcome.ABANDONED)[:-1]])
+    told = words(vigie("calls"))
+    assert "+33612345678 answered Alice 0:08" in told
+    assert "withheld in progress" in told
+    assert {call["outcome"] for call in json.loads(printed(vigie("calls", "--json")))} == {"answered", None}
+
+
+def test_a_call_tells_its_story(vigie: Vigie, database_url: str) -> None:
+    story = StoryTeller()
+    refused = story.event(EventKind.LEG_ENDED, who="Alice", reason="busy")
+    happened(database_url, [story.opened(), refused, story.closed(Outcome.ABANDONED)])
+    told = words(vigie("calls", "--id", str(story.id)[:8]))
+    assert "+33612345678 to Support, 2026-11-23 04:12:00: abandoned" in told
+    assert "1.000 Alice leg ended busy 200 16" in told
+    timeline = json.loads(printed(vigie("calls", "--id", str(story.id), "--json")))["timeline"]
+    assert timeline == [{"seconds": 1.0, "who": "Alice", "what": "leg_ended", "why": "busy", "q850": 16, "sip": 200}]
+
+
+def test_an_unknown_call_is_refused(vigie: Vigie) -> None:
+    assert "No call has an id that begins with 4711" in str(vigie("calls", "--id", "4711").exception)
+
+
+def test_messages_are_listed_and_saved(vigie: Vigie, database_url: str, tmp_path: Path) -> None:
+    story = StoryTeller(caller="../+33 6")
+    happened(database_url, [story.opened(), story.closed(Outcome.VOICEMAIL)])
+
+    async def store() -> None:
+        async with connected(database_url) as engine:
+            await store_voicemail(engine, story.id, b"RIFF", 65_000, silent=True)
+
+    asyncio.run(store())
+    told = printed(vigie("voicemails", "--save", tmp_path / "saved"))
+    assert "1:05" in told
+    assert "silent" in told
+    (file,) = (tmp_path / "saved").iterdir()
+    assert file.name == f"2026-11-23_04-12-01_+336_{str(story.id)[:8]}.wav"
+    assert file.read_bytes() == b"RIFF"
+    (message,) = json.loads(printed(vigie("voicemails", "--json")))
+    assert message["seconds"] == 65.0
+
+
+def test_a_server_of_our_own_is_started_for_the_time_of_a_command(
+    vigie: Vigie, site_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIGIE_DATABASE_URL")
+    assert "created line support" in printed(vigie("site", "import", site_file))
+    assert not PrivateCluster(tmp_path / "state" / "postgres").is_running()
+    assert "Bob Durand" in printed(vigie("who", "support", "--at", "2026-11-23T03:12"))
+
+
+URLS: dict[str, tuple[Callable[[PrivateCluster], str], type[DatabaseError], str]] = {
+    "no URL at all": (lambda _: "my database", WrongUrl, "must look like postgresql://"),
+    "another database": (lambda _: "mysql://root@localhost/vigie", WrongUrl, "begins with mysql://"),
+    "no name": (lambda _: "postgresql://vigie@localhost", WrongUrl, "names no database"),
+    "nobody there": (lambda _: "postgresql://vigie@127.0.0.1:1/vigie", Unreachable, "refused"),
+    "no such host": (lambda _: "postgresql://vigie@nowhere.invalid/vigie", Unreachable, "nowhere.invalid"),
+    "no such database": (lambda cluster: url_of(cluster, "nothing"), AccessDenied, "does not exist"),
+    "no such user": (lambda cluster: cluster.url.replace("://vigie@", "://eve@"), AccessDenied, "eve"),
+    "no tables": (lambda cluster: url_of(cluster, "template1"), NotMigrated, "vigie db upgrade"),
+}
+
+
+@pytest.mark.parametrize("what", URLS)
+def test_a_wrong_database_url_is_told_in_a_sentence(
+    what: str, vigie: Vigie, cluster: PrivateCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, kind, said = URLS[what]
+    monkeypatch.setenv("VIGIE_DATABASE_URL", url(cluster))
+    error = vigie("calls").exception
+    assert isinstance(error, kind)
+    assert said in str(error)
+
+
+def test_a_database_of_a_later_version_is_left_alone(vigie: Vigie, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert isinstance(vigie("calls").exception, TooNew)
