@@ -12,7 +12,7 @@ readonly STATE_DIR=/var/lib/vigie
 readonly ASTERISK=$HOME_DIR/asterisk
 readonly ASTERISK_SUITE=forky # the first Debian suite with Asterisk 22.7 or later
 readonly ASTERISK_PACKAGES=asterisk,asterisk-core-sounds-fr-wav,asterisk-core-sounds-en-wav
-readonly PACKAGES=(agi_scripts ari_app db lab notify oncall scheduler vigie)
+readonly PACKAGES=(ari_app db lab notify oncall scheduler vigie)
 readonly NEEDED_MB=1500
 readonly PYTHON=/usr/bin/python3
 jobs=()
@@ -180,12 +180,13 @@ install_for_machine() {
 
 install_for_user() {
     local packages
-    mapfile -t packages < <(missing_packages)
-    packages=("${packages[@]/mmdebstrap/asterisk}") # what mmdebstrap would be for
+    mapfile -t packages < <(missing_packages | grep -vx mmdebstrap)
+    has_recent_asterisk || packages+=(asterisk)
     ((${#packages[@]} == 0)) || fail_elsewhere "${packages[@]}"
     LOG=$(mktemp -d)
     trap clean_up EXIT
     if [[ $(cat .venv/.lock 2>/dev/null) != "$(lock_stamp)" ]]; then
+        [[ -w $CLONE ]] || fail "$CLONE is not yours to write; clone Vigie into a directory of your own"
         say 'Python packages into .venv'
         make_venv "$CLONE/.venv"
     fi
