@@ -69,7 +69,7 @@ async def load(
             statistics = (where / "caller.csv").read_text().splitlines()
         finally:
             if telephones.returncode is None:
-                telephones.terminate()
+                telephones.kill()  # on SIGTERM it would wait for calls that are still open
             await telephones.wait()
         sent, received = _invites(where / "caller.log"), _invites(where / "callee.log")
         done = dict(zip(statistics[0].split(";"), statistics[-1].split(";"), strict=False))

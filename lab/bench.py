@@ -1,0 +1,182 @@
+"""``make bench``: how long a call takes to reach a telephone, beside a plain ``Dial()`` in the same run.
+
+Two hundred lines with one person each, all behind one trunk; SIPp is the carrier on both sides. Everything is on:
+PostgreSQL, the journal, the scheduler. A call lasts one second once it is answered.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import insert, text
+
+from db import models
+from db.engine import make_engine
+from lab.load import Measured, cpu_seconds, load
+from oncall.plan import CallerIdShown, ContactKind, RingOrder
+from vigie.settings import PortRange, Settings, SocketAddress
+from vigie.stack.stack import Stack
+from vigie.stack.telephony import reload_telephony
+
+LINES = 200
+TRUNK = SocketAddress("127.0.0.30", 5062)
+PLAIN = "+3399"
+"""Numbers that the benchmark's own extension of the dialplan hands to Dial() and to nothing else."""
+
+
+async def bench(rate: int, seconds: int, workers: int) -> dict[str, dict[str, float]]:
+    """The figures of each way, by its name."""
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
+        settings = Settings(
+            state_dir=Path(directory),
+            sip_bind=SocketAddress("127.0.0.1", 5066),
+            ari_port=8099,
+            rtp_ports=PortRange(30000, 39999),
+            workers=workers,
+        )
+        async with Stack(settings) as stack:
+            await populate(stack.database_url)
+            await reload_telephony(settings)
+            assert stack.asterisk is not None
+            dial = "Dial(PJSIP/+336${EXTEN:5}@trunk-bench)"
+            await stack.asterisk.command("module load app_dial.so")
+            await stack.asterisk.command(f"dialplan add extension _{PLAIN}XXXXXXXX,1,{dial} into vigie-in")
+            ways = {"Dial()": [f"{PLAIN}{n:08d}" for n in range(LINES)], "Vigie": [did(n) for n in range(LINES)]}
+            results = {}
+            for name, numbers in ways.items():
+                await load(numbers, pbx=settings.sip_bind, trunk=TRUNK, calls=rate * 2, rate=rate)  # warm up
+                before = cpu(stack)
+                measured = await load(numbers, pbx=settings.sip_bind, trunk=TRUNK, calls=rate * seconds, rate=rate)
+                used = {part: (after - before[part]) * 1000 / measured.calls for part, after in cpu(stack).items()}
+                results[name] = figures(measured) | used
+            results["Vigie"]["journalled"] = await journalled(stack.database_url)
+            return results
+
+
+def did(number: int) -> str:
+    return f"+331880{number:05d}"
+
+
+def cpu(stack: Stack) -> dict[str, float]:
+    """Processor seconds used so far by Asterisk, by our own processes and by PostgreSQL."""
+    totals = {"cpu asterisk": 0.0, "cpu python": 0.0, "cpu postgresql": 0.0}
+    for part in stack.parts:
+        kind = {"Asterisk": "cpu asterisk", "PostgreSQL": "cpu postgresql"}.get(part.name, "cpu python")
+        totals[kind] += cpu_seconds([part.pid, *_children(part.pid)])
+    return totals
+
+
+def _children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+def figures(measured: Measured) -> dict[str, float]:
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+    return {"calls": measured.calls, "answered": measured.answered} | {
+        name: measured.percentile(share) for name, share in shares.items()
+    }
+
+
+async def journalled(url: str) -> float:
+    """How many calls the journal has as answered and closed."""
+    engine = make_engine(url)
+    async with engine.connect() as connection:
+        query = "SELECT count(*) FROM call WHERE outcome = 'answered'"
+        while await connection.scalar(text("SELECT count(*) FROM call WHERE ended_at IS NULL")):
+            await asyncio.sleep(0.1)
+        count = await connection.scalar(text(query))
+    await engine.dispose()
+    return float(count or 0)
+
+
+async def populate(url: str) -> None:
+    """Lines, each with a number, a policy of one step and a person behind the trunk who need not press 1."""
+    engine = make_engine(url)
+    everyone = range(LINES)
+    async with engine.begin() as connection:
+
+        async def rows(model: type[models.Base], *values: dict[str, object]) -> list[int]:
+            # One key of a self-made history table is no integer; none of those is written here.
+            table = model.__table__
+            returned = await connection.execute(insert(table).returning(table.c.id), list(values))
+            return [row.id for row in returned]
+
+        await rows(models.Trunk, {"slug": "bench", "position": 1, "host": TRUNK.host, "port": TRUNK.port})
+        people = [
+            (await rows(models.Person, {"slug": f"p{n}", "name": f"Person {n}", "language": "fr"}))[0] for n in everyone
+        ]
+        for n, person in enumerate(people):
+            await rows(
+                models.ContactMethod,
+                {
+                    "person_id": person,
+                    "position": 1,
+                    "kind": ContactKind.PHONE,
+                    "address": f"+3361{n:07d}",
+                    "ring_seconds": 20,
+                    "confirm": False,
+                    "shows": CallerIdShown.CALLER,
+                },
+            )
+            policy = {"slug": f"s{n}", "name": f"Policy {n}", "max_hunt_seconds": 60, "rounds": 1}
+            (policy_id,) = await rows(models.EscalationPolicy, policy)
+            step = {"policy_id": policy_id, "position": 1, "ring_order": RingOrder.TOGETHER, "max_seconds": None}
+            (step_id,) = await rows(models.EscalationStep, step)
+            target = {"step_id": step_id, "position": 1, "kind": models.TargetKind.PERSON, "person_id": person}
+            await rows(models.StepTarget, target)
+            line = {
+                "slug": f"l{n}",
+                "name": f"Line {n}",
+                "language": "fr",
+                "zone": "Europe/Paris",
+                "number": did(n),
+                "greeting": None,
+                "policy_id": policy_id,
+                "voicemail_min_seconds": 2,
+                "voicemail_max_seconds": 180,
+                "voicemail_silence_seconds": 10,
+            }
+            (line_id,) = await rows(models.Line, line)
+            await rows(models.Did, {"number": did(n), "line_id": line_id})
+    await engine.dispose()
+
+
+def show(results: dict[str, dict[str, float]], rate: int, seconds: int) -> None:
+    table = Table(title=f"INVITE in → INVITE out, {rate} calls/s for {seconds} s (ms)")
+    names = list(next(iter(results.values())))
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    for way, values in results.items():
+        table.add_row(
+            way,
+            *(f"{values[name]:.1f}" if name not in ("calls", "answered") else f"{values[name]:.0f}" for name in names),
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"calls in the journal, closed as answered: {results['Vigie']['journalled']:.0f}")
+    console.print("cpu: milliseconds of processor per call")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rate", type=int, default=20, help="calls per second (default: 20)")
+    parser.add_argument("--seconds", type=int, default=30, help="how long (default: 30)")
+    parser.add_argument("--workers", type=int, default=2, help="workers (default: 2)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args()
+    results = asyncio.run(bench(options.rate, options.seconds, options.workers))
+    if options.json:
+        json.dump(results, sys.stdout, indent=2)
+    else:
+        show(results, options.rate, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
