@@ -243,11 +243,11 @@ class Ari:
 
     def forget_recording(self, recording: RecordingUnderWay) -> None:
         self._dispatch.recordings.pop(recording.name, None)
-        recording.finished.cancel()
+        recording.forget()
 
     def settle_later(self, recording: RecordingUnderWay) -> None:
         """Makes sure that a recording whose leg has ended comes to an end too."""
-        if not recording.finished.done():
+        if not recording.is_finished:
             self._start(self._settle(recording))
 
     def forget_leg(self, leg: Life) -> None:
@@ -286,7 +286,7 @@ class Ari:
     async def _settle(self, recording: RecordingUnderWay) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(RECORDING_GRACE_SECONDS):
-                await asyncio.shield(recording.finished)
+                await recording.finished
                 return
         with suppress(Disconnected):  # then the next connection settles it
             await settle(self, recording)

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from uuid import uuid4
 
-from .errors import NotFound, PlaybackFailed
+from .errors import AriError, NotFound, PlaybackFailed
 from .hangup import Hangup
 from .life import Life
 from .recording import Recording, RecordingUnderWay
@@ -95,7 +95,7 @@ class Leg(Life):
             Conflict: there is a recording of that name.
         """
         recording = self._ari.expect_recording(name)
-        recording.finished.add_done_callback(lambda _: self._wake())
+        recording.when_finished(self._wake)
         self._recordings.append(recording)
         try:
             await self._command(
@@ -109,7 +109,10 @@ class Leg(Life):
                 beep=beep,
                 ifExists="fail",
             )
-        except BaseException:
+        except asyncio.CancelledError:
+            await self._ari.finish(recording.stop(), f"stopping the recording {name}")
+            raise
+        except AriError:
             self._ari.forget_recording(recording)
             raise
         return recording
@@ -135,7 +138,7 @@ class Leg(Life):
             format=format,
         )
         try:
-            return await asyncio.shield(recording.finished)
+            return await recording.finished
         except asyncio.CancelledError:
             await self._ari.finish(recording.stop(), f"stopping the recording {name}")
             raise

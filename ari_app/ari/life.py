@@ -87,7 +87,7 @@ class Life:
         await self._until(
             lambda: (
                 not any(playback is None for playback in self._playbacks.values())
-                and all(recording.finished.done() for recording in self._recordings)
+                and all(recording.is_finished for recording in self._recordings)
             )
         )
 
@@ -128,9 +128,6 @@ class Life:
         if playback.id in self._playbacks:
             self._playbacks[playback.id] = playback
             self._wake()
-
-    def saw_recording_end(self) -> None:
-        self._wake()
 
     def saw_hangup_request(self, event: ChannelHangupRequest) -> None:
         """Keeps the cause. The end comes later: a recording is finished first."""
