@@ -33,6 +33,7 @@ def command_line(commands: Iterable[str]) -> typer.Typer:
         name="vigie",
         help="Self-hosted on-call telephone system.",
         no_args_is_help=True,
+        add_completion=False,
         pretty_exceptions_enable=False,
     )
     application.callback()(lambda: None)  # without it, a lone command would not be asked for by its name

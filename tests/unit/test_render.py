@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vigie.errors import StackError
 from vigie.secrets import Secrets
 from vigie.settings import Settings, SocketAddress
 from vigie.stack.render import TrunkAccount, render, required_modules
@@ -82,7 +83,7 @@ def test_the_public_address_is_told_only_when_there_is_one() -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1\nmatch = 0.0.0.0/0", "192.0.2.1\r", "a\x00b"])
 def test_a_value_cannot_write_lines_of_its_own(host: str) -> None:
-    with pytest.raises(ValueError, match="cannot be written"):
+    with pytest.raises(StackError, match="cannot be written"):
         configuration(TrunkAccount("carrier", host))
 
 

@@ -1,6 +1,7 @@
 """An Asterisk of our own: where its files are, and one running server."""
 
 import asyncio
+import os
 import re
 import shutil
 import socket
@@ -158,14 +159,19 @@ class AsteriskServer:
         with socket.socket(socket.AF_UNIX) as control:
             return control.connect_ex(str(self._control)) == 0
 
-    def write_config(self) -> None:
-        """Writes its configuration files; a running server sees the change when it reloads."""
+    def write_config(self) -> bool:
+        """Whether its configuration files had to be changed; a running server sees that when it reloads."""
+        changed = False
         for name, text in {**self._config, "asterisk.conf": self._directories()}.items():
             path = self.directory / "etc" / name
-            draft = path.with_name(f".{name}.new")
+            if path.exists() and path.read_text() == text:
+                continue
+            draft = path.with_name(f".{name}.{os.getpid()}")
             draft.touch(mode=0o600)
             draft.write_text(text)
             draft.replace(path)
+            changed = True
+        return changed
 
     @property
     def _asterisk_conf(self) -> Path:

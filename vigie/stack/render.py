@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vigie.addresses import ARI_USER
+from vigie.errors import StackError
 from vigie.secrets import Secrets
 from vigie.settings import Settings
 
@@ -33,7 +34,7 @@ def render(
 ) -> dict[str, str]:
     """Each configuration file's name and text; ``phones`` are the SIP user names that may register.
 
-    Raises ValueError when a value would spill over into another line of the file.
+    Raises StackError when a value would spill over into another line of the file.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -68,5 +69,5 @@ def required_modules(config: dict[str, str]) -> tuple[str, ...]:
 def _one_line(value: object) -> str:
     text = str(value)
     if not text.isprintable():
-        raise ValueError(f"{text!r} cannot be written into Asterisk's configuration")
+        raise StackError(f"{text!r} cannot be written into Asterisk's configuration.", "Correct it in the site file.")
     return text.replace(";", "\\;")

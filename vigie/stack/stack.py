@@ -22,7 +22,7 @@ from vigie.stack.music import make_music
 from vigie.stack.postgres import PrivateCluster
 from vigie.stack.process import Child, tail
 from vigie.stack.render import PROJECT, music_directory
-from vigie.stack.telephony import make_asterisk, read_accounts
+from vigie.stack.telephony import follow_accounts, make_asterisk, read_accounts
 
 READY_SECONDS = 20
 DRAIN_SECONDS = 35
@@ -120,6 +120,8 @@ class Stack:
         self.asterisk = make_asterisk(self.settings, load_secrets(self.settings), accounts)
         await self.asterisk.start()
         exits.push_async_callback(self.asterisk.stop)
+        following = asyncio.create_task(follow_accounts(self.settings))
+        exits.push_async_callback(ended, following)
 
     async def _start_staff(self, exits: AsyncExitStack) -> None:
         names = [f"w{number}" for number in range(1, self.settings.workers + 1)]
@@ -162,3 +164,9 @@ class Stack:
         environment = inherited | self.settings.to_environment() | {"PYTHONPATH": str(PROJECT)}
         log = self.settings.state_dir / "log" / f"{name.replace(' ', '-')}.log"
         return Keeper(name, [sys.executable, "-P", "-m", "vigie", *arguments], log, environment)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancels a task, and returns when it is over."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,20 +1,24 @@
 """The Asterisk of this installation, configured from the database's trunks and phones."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import select
 
 from db.engine import make_engine
-from db.errors import explained
+from db.errors import DatabaseError, explained
+from db.listen import listen
 from db.models import ContactMethod, Trunk
 from oncall.plan import ContactKind
 from vigie.addresses import database_url
-from vigie.errors import StackError
+from vigie.errors import StackError, VigieError
 from vigie.secrets import Secrets, load_secrets
 from vigie.settings import Settings
 from vigie.stack.asterisk import AsteriskServer, AsteriskTree
 from vigie.stack.render import TrunkAccount, render, required_modules
+
+log = logging.getLogger(__name__)
 
 RELOADED = (
     "res_pjsip.so",
@@ -74,17 +78,23 @@ def make_asterisk(settings: Settings, secrets: Secrets, accounts: Accounts) -> A
 
 
 async def reload_telephony(settings: Settings) -> bool:
-    """Makes a running Asterisk of ours follow the database's trunks and phones, without touching calls in progress.
+    """Makes our running Asterisk know the database's trunks and phones; calls in progress are not touched.
 
-    Whether there was one to tell; a later start reads them anyway.
+    Whether anything was new to it.
     """
-    if not settings.has_own_asterisk:
+    asterisk = make_asterisk(settings, load_secrets(settings), await read_accounts(database_url(settings)))
+    if not asterisk.answers() or not asterisk.write_config():
         return False
-    accounts = await read_accounts(database_url(settings))
-    asterisk = make_asterisk(settings, load_secrets(settings), accounts)
-    if not asterisk.answers():
-        return False
-    asterisk.write_config()
     for module in RELOADED:
         await asterisk.command(f"module reload {module}")
     return True
+
+
+async def follow_accounts(settings: Settings) -> None:
+    """Reloads our Asterisk whenever its trunks or phones change in the database. Never ends by itself."""
+    async for _ in listen(database_url(settings), "vigie_routing"):
+        try:
+            if await reload_telephony(settings):
+                log.info("Asterisk has read the changed trunks and phones")
+        except (VigieError, DatabaseError) as error:
+            log.error("Asterisk keeps its trunks and phones as they were. %s", error)
