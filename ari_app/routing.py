@@ -1,6 +1,7 @@
 """The routing table in force in this process: built from the database, replaced whole whenever the rota changes."""
 
 import asyncio
+import gc
 import logging
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +36,7 @@ class CurrentTable:
         inputs = await load_routing(self._engine)
         now = datetime.now(UTC)
         self._table = await asyncio.to_thread(build_table, inputs, now - _PAST, now + HORIZON)
+        gc.freeze()  # a large table must not be walked by the collector, least of all during a call
 
     async def keep_fresh(self, database_url: str) -> None:
         """Reloads on every change of the rota, and at least every minute, for ever."""
@@ -50,5 +52,7 @@ class CurrentTable:
                     await self.load()
                 except DatabaseError as error:
                     log.warning("the database is away, calls are routed by the table of before: %s", error)
+                except Exception:
+                    log.exception("the rota makes no table, calls are routed by the one of before")
         finally:
             change.cancel()

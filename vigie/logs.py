@@ -15,6 +15,8 @@ def configure_logging(verbose: bool = False) -> None:
         return record
 
     logging.setLogRecordFactory(with_call)
+    # What no line shows need not be found out for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(name)s [%(call)s] %(message)s",

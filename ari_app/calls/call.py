@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from ari_app.ari import Hangup, Leg, PlaybackFailed, RecordingUnderWay
+from ari_app.ari import Hangup, Leg, PlaybackFailed, RecordingUnderWay, RequestFailed
 from ari_app.calls.numbers import e164, spoken
 from ari_app.calls.prompts import Phrase
 from db.records import (
@@ -76,6 +76,7 @@ class Call:
         self.message_asked = False
         self.recording: RecordingUnderWay | None = None
         self._plan: Plan | None = None
+        self._answered = False
         self._events = 0
         self._legs = 0
         self._limits: list[tuple[asyncio.Timeout, float | None]] = []
@@ -106,7 +107,7 @@ class Call:
         """Plays a sound to the caller; one that cannot be played is passed over, the call goes on."""
         try:
             await self.caller.play(media, lang=self.language)
-        except PlaybackFailed as error:
+        except (PlaybackFailed, RequestFailed) as error:
             log.warning("the caller could not be played %s: %s", media, error)
 
     @property
@@ -145,8 +146,11 @@ class Call:
         )
 
     async def answer(self) -> None:
-        """Answers the caller."""
+        """Answers the caller, unless that is done already."""
+        if self._answered:
+            return
         await self.caller.answer()
+        self._answered = True
         self.desk.journal.put(CallAnswered(id=self.id, answered_at=datetime.now(UTC)))
         self.tell(EventKind.ANSWERED, leg=self.caller.id)
 

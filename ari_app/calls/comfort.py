@@ -1,11 +1,14 @@
-"""What the caller hears while somebody is sought: the greeting, then music, and a word every so often."""
+"""What the caller hears while somebody is sought: the greeting, then music, and a word every so often.
+
+It runs beside the hunt, so that telephones ring from the first moment: the caller's time is the dearest.
+"""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ari_app.ari import AriError, Leg
+from ari_app.ari import AriError, HungUp, Leg
 from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
@@ -32,12 +35,17 @@ class Comfort:
 
     async def stop(self) -> None:
         """Silence: what was being played has been stopped when this returns."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        error = None if self._task.cancelled() else self._task.exception()
+        if error is not None and not isinstance(error, HungUp):
+            log.error("the caller waited in silence", exc_info=error)
 
     async def _greet_and_wait(self) -> None:
         line, caller = self._call.plan.line, self._call.caller
+        await self._call.answer()
         if line.greeting:
             self._call.tell(EventKind.GREETING, leg=caller.id, reason=line.greeting)
             await self._call.play(await self._call.desk.prompts.say(line.greeting, line.language, otherwise="hello"))

@@ -163,6 +163,7 @@ class Ring:
             offer.cancel()
         async with desk.presence.engaged(desk.ari, attempt.candidate.person.id):
             await self._comfort.stop()
+            await call.answer()
             async with await desk.ari.bridge(str(call.id)) as bridge:
                 await bridge.add(call.caller, leg)
                 attempt.connected = True

@@ -51,7 +51,6 @@ async def serve(call: Call) -> None:
 
 async def seek_somebody(call: Call) -> None:
     """Rings who is on call and who comes after them; failing all, takes a message."""
-    await call.answer()
     async with comforted(call) as comfort:
         if await hunt(call, comfort):
             return

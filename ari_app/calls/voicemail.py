@@ -13,6 +13,7 @@ from oncall.outcomes import EventKind
 async def take_message(call: Call) -> None:
     """Asks the caller for a message and records it until ``#``, silence, the longest time, or their hanging up."""
     caller, rules = call.caller, call.plan.line.voicemail
+    await call.answer()
     call.message_asked = True
     call.tell(
         EventKind.ANNOUNCEMENT, leg=caller.id, reason=call.words("un message est demandé", "a message is asked for")
