@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -129,6 +130,7 @@ class AsteriskServer:
 
         Raises ProgramFailed or NotReady with the end of its log.
         """
+        await self.predecessor_gone(patience)
         self._lay_out()
         self.write_config()
         for stale in (self.directory / "run").iterdir():
@@ -144,6 +146,14 @@ class AsteriskServer:
         except BaseException:
             await self.stop()
             raise
+
+    async def predecessor_gone(self, patience: float = 20) -> None:
+        """Waits for the end of a server that was left in this directory, as when its parent was just killed."""
+        deadline = time.monotonic() + patience
+        while (pid := self._pid_of_predecessor()) is not None:
+            if time.monotonic() > deadline:
+                raise NotReady(f"Another Asterisk (process {pid}) runs in {self.directory}.", f"End it: kill {pid}")
+            await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
         """Ends it and every call it carries."""
@@ -180,6 +190,14 @@ class AsteriskServer:
     @property
     def _control(self) -> Path:
         return self.directory / "run" / "asterisk.ctl"
+
+    def _pid_of_predecessor(self) -> int | None:
+        try:
+            pid = int((self.directory / "run" / "asterisk.pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if os.fsencode(self._asterisk_conf) in command else None
 
     def _lay_out(self) -> None:
         for name in ("etc", "run", "log", "db", "keys", "data/sounds", "spool/recording"):

@@ -53,7 +53,7 @@ class Stack:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
             exits.enter_context(held(self.settings.state_dir))
-            self._check_machine()
+            check_disk(self.settings.state_dir)
             await self._start_database(exits)
             await self._start_asterisk(exits)
             await self._start_staff(exits)
@@ -94,13 +94,6 @@ class Stack:
     def _staff(self) -> tuple[Keeper, ...]:
         return (*self.workers.values(), self.scheduler)
 
-    def _check_machine(self) -> None:
-        settings = self.settings
-        check_disk(settings.state_dir)
-        if settings.has_own_asterisk:
-            check_port(SOCK_DGRAM, settings.sip_bind.host, settings.sip_bind.port, "VIGIE_SIP_BIND")
-            check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
-
     async def _start_database(self, exits: AsyncExitStack) -> None:
         if self.settings.has_own_database:
             self._cluster = await PrivateCluster(self.settings.state_dir / "postgres").start()
@@ -113,14 +106,18 @@ class Stack:
             await engine.dispose()
 
     async def _start_asterisk(self, exits: AsyncExitStack) -> None:
-        if not self.settings.has_own_asterisk:
+        settings = self.settings
+        if not settings.has_own_asterisk:
             return
-        await asyncio.to_thread(make_music, music_directory(self.settings))
+        await asyncio.to_thread(make_music, music_directory(settings))
         accounts = await read_accounts(self.database_url)
-        self.asterisk = make_asterisk(self.settings, load_secrets(self.settings), accounts)
+        self.asterisk = make_asterisk(settings, load_secrets(settings), accounts)
+        await self.asterisk.predecessor_gone()
+        check_port(SOCK_DGRAM, settings.sip_bind.host, settings.sip_bind.port, "VIGIE_SIP_BIND")
+        check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
         await self.asterisk.start()
         exits.push_async_callback(self.asterisk.stop)
-        following = asyncio.create_task(follow_accounts(self.settings))
+        following = asyncio.create_task(follow_accounts(settings))
         exits.push_async_callback(ended, following)
 
     async def _start_staff(self, exits: AsyncExitStack) -> None:
