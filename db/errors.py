@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _ACCESS_WORDS: Final = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
-_UNDEFINED_TABLE: Final = "42P01"
-_UNDEFINED_COLUMN: Final = "42703"
+_UNDEFINED: Final = ("42P01", "42703")
+"""SQLSTATE of a table or column that does not exist."""
+_NOT_ALLOWED: Final = "42501"
 
 
 class DatabaseError(Exception):
@@ -58,19 +59,22 @@ class CallNotJournalled(DatabaseError):
 
 
 @contextmanager
-def explained(engine: AsyncEngine) -> Iterator[None]:
+def explained(engine: AsyncEngine | Engine) -> Iterator[None]:
     """Turns what the driver raises when the database cannot be used into the DatabaseError that says why."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise explain(error, engine.url) from error
+        raise _explanation(error, engine.url) from error
     except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
+        sqlstate = getattr(error.orig, "sqlstate", None)
+        if sqlstate in _UNDEFINED:
             raise NotMigrated from error
+        if sqlstate == _NOT_ALLOWED:
+            raise _explanation(error, engine.url) from error
         raise
 
 
-def explain(error: DBAPIError | PoolTimeout, url: URL) -> DatabaseError:
+def _explanation(error: DBAPIError | PoolTimeout, url: URL) -> DatabaseError:
     """The DatabaseError behind a driver's error, in the server's own words where it said any."""
     where = url.render_as_string(hide_password=True)
     said = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

@@ -8,10 +8,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from db.errors import explain
+from db.errors import explained
 from db.url import parse_url
 
 
@@ -21,11 +20,8 @@ def upgrade(url: str) -> None:
     Several processes may do so at once: one does, the others wait for it. Raises DatabaseError.
     """
     engine = create_engine(parse_url(url), poolclass=NullPool)
-    try:
-        with engine.connect() as connection:
-            command.upgrade(_config(connection), "head")
-    except OperationalError as error:
-        raise explain(error, engine.url) from error
+    with explained(engine), engine.connect() as connection:
+        command.upgrade(_config(connection), "head")
 
 
 def downgrade(connection: Connection) -> None:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from db.engine import make_engine
 from db.errors import AccessDenied, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
+from db.migrations import upgrade
 from db.records import Record, write
 from db.voicemails import store_voicemail
 from oncall.outcomes import EventKind, Outcome
-from tests.support.database import url_of
+from tests.support.database import administer, url_of
 from tests.support.history import StoryTeller
 from vigie.cli import command_line
 from vigie.errors import VigieError
@@ -197,3 +199,13 @@ def test_a_database_of_a_later_version_is_left_alone(vigie: Vigie, database_url:
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     assert isinstance(vigie("calls").exception, TooNew)
+
+
+def test_a_user_who_may_not_make_tables_is_told(cluster: PrivateCluster, empty_database_url: str) -> None:
+    administer(cluster, "DROP ROLE IF EXISTS guest")
+    administer(cluster, "CREATE ROLE guest")
+    administer(
+        cluster, f"ALTER ROLE CURRENT_USER IN DATABASE {make_url(empty_database_url).database} SET role = 'guest'"
+    )
+    with pytest.raises(AccessDenied, match="permission denied"):
+        upgrade(empty_database_url)

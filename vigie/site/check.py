@@ -38,7 +38,7 @@ def check(text: str, region: str = "FR") -> list[Problem]:
 
 def read_site(text: str, region: str = "FR") -> Site:
     """The site that ``text`` describes, with all defaults filled in. Raises BadSite with every mistake."""
-    document = Document(text)
+    document = Document.parse(text)
     if not document.problems and not isinstance(document.data, dict):
         document.problem((), f"must begin with one of the sections {', '.join(Site.model_fields)}")
     if isinstance(document.data, dict):

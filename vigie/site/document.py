@@ -4,7 +4,7 @@ All scalars are kept as text: YAML 1.1 would read ``18:00`` as 1080, ``+33199001
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import yaml
 
@@ -15,12 +15,31 @@ ANY = "*"
 
 
 class Document:
-    """The ``data`` of a YAML text; ``problems`` are those of YAML itself, and then ``data`` may lack parts."""
+    """Plain ``data``, the lines on which its parts stand, and the ``problems`` found in it so far."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, data: Any = None) -> None:
+        self.data = data
         self.problems: list[Problem] = []
         self._lines: dict[Path, int] = {(): 1}
-        self.data: Any = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The document that a YAML text describes; with problems of YAML itself, it may lack parts."""
+        document = cls()
+        document._read(text)
+        return document
+
+    def line(self, path: Path) -> int:
+        """The line of the innermost part of ``path`` that the text has."""
+        while path not in self._lines:
+            path = path[:-1]
+        return self._lines[path]
+
+    def problem(self, path: Path, reason: str, line: int | None = None) -> None:
+        """Notes a mistake at ``path``."""
+        self.problems.append(Problem(line or self.line(path), ".".join(map(str, path)), reason))
+
+    def _read(self, text: str) -> None:
         try:
             for event in yaml.parse(text, Loader=yaml.CBaseLoader):
                 if isinstance(event, yaml.AliasEvent):
@@ -37,16 +56,6 @@ class Document:
             self.problem((), f"the character U+{_code(error):04X} may not stand here", line)
         except RecursionError:
             self.problem((), "this is nested too deeply")
-
-    def line(self, path: Path) -> int:
-        """The line of the innermost part of ``path`` that the text has."""
-        while path not in self._lines:
-            path = path[:-1]
-        return self._lines[path]
-
-    def problem(self, path: Path, reason: str, line: int | None = None) -> None:
-        """Notes a mistake at ``path``."""
-        self.problems.append(Problem(line or self.line(path), ".".join(map(str, path)), reason))
 
     def _plain(self, node: yaml.Node, path: Path) -> Any:
         self._lines.setdefault(path, _line(node))

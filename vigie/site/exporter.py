@@ -9,7 +9,7 @@ from vigie.site.schema import Site
 
 def export_site(site: Site) -> str:
     """The site file of ``site``, without what is as it would be by default."""
-    return yaml.safe_dump(as_document(site), allow_unicode=True, sort_keys=False, width=110)
+    return yaml.dump(as_document(site), Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=110)
 
 
 def as_document(site: Site) -> dict[str, Any]:

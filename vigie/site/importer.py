@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.errors import explained
 from vigie.site.document import Document
 from vigie.site.errors import BadSite, Problem
-from vigie.site.exporter import export_site
+from vigie.site.exporter import as_document
 from vigie.site.rules import check_rules
 from vigie.site.schema import Entry, PersonEntry, ScheduleEntry, Site, SpanEntry
 from vigie.site.store import load_site
@@ -110,7 +110,7 @@ def _joined(present: Sequence[S], wanted: Sequence[S]) -> tuple[S, ...]:
 
 def _check_together(goal: Site) -> None:
     """Raises BadSite when the objects of ``goal``, each good by itself, contradict each other."""
-    document = Document(export_site(goal))
+    document = Document(as_document(goal))
     check_rules(document, "ZZ")
     if document.problems:
         raise BadSite(

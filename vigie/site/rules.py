@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeGuard
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from vigie.site.document import Document, Path, find
-from vigie.site.schema import e164
+from vigie.site.schema import e164, zones
 
 REFERENCES = (
     ("schedules.*.rotations.*.people.*", "people", "person"),
@@ -181,4 +181,4 @@ def _normal(value: str, region: str) -> str:
 
 def _zone(entry: Any, otherwise: str) -> str:
     zone = entry.get("zone") if isinstance(entry, dict) else None
-    return zone if isinstance(zone, str) and zone in available_timezones() else otherwise
+    return zone if isinstance(zone, str) and zone in zones() else otherwise

@@ -5,6 +5,7 @@ Bounds are those of the tables in ``db.models``. What depends on several places 
 
 import re
 from datetime import date, datetime, time
+from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeAlias
 from zoneinfo import available_timezones
 
@@ -61,8 +62,14 @@ def _form(pattern: str, meaning: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+@cache
+def zones() -> frozenset[str]:
+    """The time zones that this machine knows; asking zoneinfo each time would search the disk each time."""
+    return frozenset(available_timezones())
+
+
 def _zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in zones():
         raise ValueError(f"{value!r} is not a time zone such as Europe/Paris")
     return value
 
