@@ -24,7 +24,7 @@ from vigie.stack.process import Child, tail
 from vigie.stack.render import PROJECT, music_directory
 from vigie.stack.telephony import follow_accounts, make_asterisk, read_accounts
 
-READY_SECONDS = 20
+READY_SECONDS = 60
 DRAIN_SECONDS = 35
 """How long a worker may go on with its calls once it was told to stop."""
 
