@@ -14,7 +14,7 @@ from db.models import Line
 from vigie.settings import Settings, read_settings
 from vigie.stack.stack import Stack
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def up() -> None:
@@ -53,7 +53,7 @@ async def _run(settings: Settings) -> None:
 
 def _show(stack: Stack, seconds: float) -> None:
     for part in stack.parts:
-        console.print(f"{part.name:<12} {part.pid:>8}  {part.where}", soft_wrap=True)
+        console.print(f"{part.name:<12} {part.pid:>8}  {part.where}")
     console.print(f"up after {seconds:.1f} s; Ctrl-C stops it")
 
 
