@@ -76,7 +76,7 @@ def explained(engine: AsyncEngine | Engine) -> Iterator[None]:
 
 def _explanation(error: DBAPIError | PoolTimeout, url: URL) -> DatabaseError:
     """The DatabaseError behind a driver's error, in the server's own words where it said any."""
-    where = url.render_as_string(hide_password=True)
+    where = url.set(drivername="postgresql").render_as_string(hide_password=True)
     said = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
     if any(words in said for words in _ACCESS_WORDS):
         return AccessDenied(f"PostgreSQL at {where} does not let us in: {said}")

@@ -140,6 +140,10 @@ def test_a_call_tells_its_story(vigie: Vigie, database_url: str) -> None:
     assert timeline == [{"seconds": 1.0, "who": "Alice", "what": "leg_ended", "why": "busy", "q850": 16, "sip": 200}]
 
 
+def test_before_the_first_call_there_is_none(vigie: Vigie) -> None:
+    assert printed(vigie("calls")) == printed(vigie("voicemails")) == "None yet.\n"
+
+
 def test_an_unknown_call_is_refused(vigie: Vigie) -> None:
     assert "No call has an id that begins with 4711" in str(vigie("calls", "--id", "4711").exception)
 

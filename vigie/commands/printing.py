@@ -30,7 +30,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    console.print(table)
+    console.print(table if table.rows else "None yet.")
 
 
 def local(at: datetime, zone: ZoneInfo) -> str:

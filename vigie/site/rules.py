@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from vigie.site.document import Document, Path, find
-from vigie.site.schema import e164, zones
+from vigie.site.forms import e164, zones
 
 REFERENCES = (
     ("schedules.*.rotations.*.people.*", "people", "person"),

@@ -3,149 +3,27 @@
 Bounds are those of the tables in ``db.models``. What depends on several places of the file is in ``rules``.
 """
 
-import re
-from datetime import date, datetime, time
-from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeAlias
-from zoneinfo import available_timezones
+from typing import Annotated, Any, Self
 
-import phonenumbers
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationInfo,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
-from db.models.base import EMAIL, SIP_USER, SLUG
 from oncall.plan import CallerIdShown, ContactKind, RingOrder
-from oncall.rotation import RotationUnit
-
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def number(value: str, info: ValidationInfo) -> str:
-    """The E.164 form of a telephone number, national ones being those of the context's region."""
-    return e164(value, (info.context or {}).get("region"))
-
-
-def e164(value: str, region: str | None) -> str:
-    """The E.164 form of ``value``; raises ValueError when it cannot be a telephone number."""
-    try:
-        parsed = phonenumbers.parse(value, region)
-    except phonenumbers.NumberParseException:
-        raise ValueError(f"{value!r} is not a telephone number") from None
-    reason = phonenumbers.is_possible_number_with_reason(parsed)
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        raise ValueError(f"{value!r} cannot be a telephone number: {_NUMBER_REASONS.get(reason, 'wrong length')}")
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
-_NUMBER_REASONS = {
-    phonenumbers.ValidationResult.TOO_SHORT: "it is too short",
-    phonenumbers.ValidationResult.TOO_LONG: "it is too long",
-    phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: "no country has this code",
-}
-
-
-def _form(pattern: str, meaning: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(f"{value!r} is not {meaning}")
-        return value
-
-    return AfterValidator(check)
-
-
-@cache
-def zones() -> frozenset[str]:
-    """The time zones that this machine knows; asking zoneinfo each time would search the disk each time."""
-    return frozenset(available_timezones())
-
-
-def _zone(value: str) -> str:
-    if value not in zones():
-        raise ValueError(f"{value!r} is not a time zone such as Europe/Paris")
-    return value
-
-
-def _clock(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        raise ValueError(f"{value!r} is not a time of day such as 08:30")
-    return value
-
-
-def _day(value: Any) -> Any:
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError(f"{value!r} is not a date such as 2026-01-31") from None
-
-
-def _moment(value: Any) -> Any:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError(f"{value!r} is not a date and time such as 2026-12-24 18:00") from None
-
-
-def _turn(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"([1-9]\d{0,2}) (hour|day|week)s?", value)
-    if not match:
-        raise ValueError(f"{value!r} is not a length such as 1 week, 3 days or 12 hours")
-    return int(match[1]), RotationUnit(f"{match[2]}s")
-
-
-def _say_turn(turn: tuple[int, RotationUnit]) -> str:
-    length, unit = turn
-    return f"{length} {unit.value.removesuffix('s') if length == 1 else unit.value}"
-
-
-def _weekdays(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    days: set[int] = set()
-    for part in value.replace(" ", "").split(","):
-        first, _, last = part.partition("-")
-        if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
-            raise ValueError(f"{value!r} are not weekdays such as mon-fri or sat,sun")
-        start, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
-        days.update(range(start, end + 1) if start <= end else [*range(start, 7), *range(end + 1)])
-    return frozenset(days)
-
-
-def _say_weekdays(days: frozenset[int]) -> str:
-    return ",".join(WEEKDAYS[day] for day in sorted(days))
-
-
-Slug: TypeAlias = Annotated[
-    str, _form(SLUG, "a short name (lower-case letters, digits and -, 40 at most, not beginning with -)")
-]
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100)]
-Language: TypeAlias = Literal["fr", "en"]
-Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
-Number: TypeAlias = Annotated[str, AfterValidator(number)]
-Email: TypeAlias = Annotated[str, _form(EMAIL, "an e-mail address")]
-Recipient: TypeAlias = Annotated[str, _form(f"{SLUG}|{EMAIL}", "a person's short name or an e-mail address")]
-SipUser: TypeAlias = Annotated[
-    str,
-    _form(SIP_USER, "a SIP user name (letters, digits, . _ -)"),
-    _form("(?!trunk-).*", "allowed: names in trunk- are the trunks'"),
-]
-Clock: TypeAlias = Annotated[time, BeforeValidator(_clock), PlainSerializer(lambda clock: f"{clock:%H:%M}")]
-Day: TypeAlias = Annotated[date, BeforeValidator(_day)]
-Moment: TypeAlias = Annotated[
-    datetime, BeforeValidator(_moment), PlainSerializer(lambda at: at.isoformat(" "), when_used="json")
-]
-Turn: TypeAlias = Annotated[tuple[int, RotationUnit], BeforeValidator(_turn), PlainSerializer(_say_turn)]
-Weekdays: TypeAlias = Annotated[frozenset[int], BeforeValidator(_weekdays), PlainSerializer(_say_weekdays)]
+from vigie.site.forms import (
+    Clock,
+    Day,
+    Email,
+    Language,
+    Moment,
+    Name,
+    Number,
+    Recipient,
+    SipUser,
+    Slug,
+    Turn,
+    Weekdays,
+    Zone,
+    form,
+)
 
 
 class Entry(BaseModel):
@@ -293,10 +171,10 @@ class LineEntry(Entry):
 class TrunkEntry(Entry):
     """The password is in a file of its own, so that a site file can be shown to anybody."""
 
-    host: Annotated[str, _form(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a host name or an IPv4 address")]
+    host: Annotated[str, form(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a host name or an IPv4 address")]
     port: Annotated[int, Field(ge=1, le=65535)] = 5060
-    username: Annotated[str, _form(r"[!-~]{1,100}", "a user name")] | None = None
-    password_file: Annotated[str, _form(r"/.*", "an absolute path")] | None = None
+    username: Annotated[str, form(r"[!-~]{1,100}", "a user name")] | None = None
+    password_file: Annotated[str, form(r"/.*", "an absolute path")] | None = None
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:
