@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,8 +24,9 @@ _PAST = timedelta(hours=1)
 class CurrentTable:
     """Calling it gives the table to route by, at once."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, on_change: Callable[[RoutingTable], Awaitable[None]]) -> None:
         self._engine = engine
+        self._on_change = on_change
         self._table: RoutingTable | None = None
 
     def __call__(self) -> RoutingTable:
@@ -36,6 +38,7 @@ class CurrentTable:
         inputs = await load_routing(self._engine)
         now = datetime.now(UTC)
         self._table = await asyncio.to_thread(build_table, inputs, now - _PAST, now + HORIZON)
+        await self._on_change(self._table)
         gc.freeze()  # a large table must not be walked by the collector, least of all during a call
 
     async def keep_fresh(self, database_url: str) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from ari_app.ari import Ari, CallBroadcast
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
-from ari_app.calls.presence import Presence
+from ari_app.calls.presence import Presence, event_source
 from ari_app.calls.prompts import Prompts
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
 from db.engine import check_database, make_engine
 from db.journal import Journal
+from oncall.routing import RoutingTable
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Worker:
         self._settings = settings
         self._engine = make_engine(settings.database_url)
         self._journal = Journal(self._engine)
-        self._table = CurrentTable(self._engine)
+        self._table = CurrentTable(self._engine, self._watch_people)
         self._presence = Presence()
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
@@ -109,9 +110,12 @@ class Worker:
             await self._engine.dispose()
 
     async def _on_connected(self, ari: Ari) -> None:
-        await ari.subscribe("deviceState:")
         await self._presence.resync(ari)
-        log.info("worker %s is connected to Asterisk", self._settings.name)
+
+    async def _watch_people(self, table: RoutingTable) -> None:
+        sources = [event_source(person) for person in table.people]
+        for desk in self._desks:
+            await desk.ari.subscribe(sources)
 
     def _on_broadcast(self, desk: Desk, broadcast: CallBroadcast) -> None:
         if self._stopping.is_set():

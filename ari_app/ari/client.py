@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +21,9 @@ from .reconciliation import reconcile, settle
 from .recording import RecordingUnderWay
 
 log = logging.getLogger(__name__)
+
+SOURCES_PER_REQUEST = 50
+"""Event sources in one subscription, so that a request line stays well within what Asterisk reads."""
 
 LEAVING_SECONDS = 2.0
 """Bound on what is done in Asterisk while a scope is left."""
@@ -224,10 +227,12 @@ class Ari:
         """Deletes a device's state; does nothing if there is none."""
         await self.request("DELETE", f"deviceStates/{quote(name)}")
 
-    async def subscribe(self, event_source: str) -> None:
-        """Asks for a source's events (``deviceState:Stasis:x``), now and after each reconnection."""
-        self._subscriptions.add(event_source)
-        await self._subscribe(event_source)
+    async def subscribe(self, event_sources: Collection[str]) -> None:
+        """Asks for the events of sources (``deviceState:Stasis:x``), now if connected and after each reconnection."""
+        new = sorted(set(event_sources) - self._subscriptions)
+        self._subscriptions.update(new)
+        if self.connected:
+            await self._subscribe(new)
 
     # --- what legs, bridges and recordings need
 
@@ -259,16 +264,17 @@ class Ari:
         """Tells Asterisk what we want to hear, and catches up with what happened while nobody listened."""
         wanted = [{"type": name} for name in EVENT_TYPES]
         await self.request("PUT", f"applications/{self.app}/eventFilter", body={"allowed": wanted})
-        for event_source in self._subscriptions:
-            await self._subscribe(event_source)
+        await self._subscribe(sorted(self._subscriptions))
         await reconcile(self, list(self._dispatch.legs.values()), list(self._dispatch.recordings.values()))
         self._link.up.set()
         log.info("connected to %s as %s", self._link.url, self.app)
         if self._on_connected is not None:
             await self._on_connected()
 
-    async def _subscribe(self, event_source: str) -> None:
-        await self.request("POST", f"applications/{self.app}/subscription", eventSource=event_source)
+    async def _subscribe(self, event_sources: Sequence[str]) -> None:
+        for first in range(0, len(event_sources), SOURCES_PER_REQUEST):
+            some = ",".join(event_sources[first : first + SOURCES_PER_REQUEST])
+            await self.request("POST", f"applications/{self.app}/subscription", eventSource=some)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

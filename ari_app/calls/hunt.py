@@ -49,7 +49,6 @@ class Ring:
             call.tell(EventKind.NOBODY_ON_CALL, reason=nobody)
         if not step.candidates:
             return False
-        self._comfort.start()
         who = ", ".join(candidate.person.name for candidate in step.candidates)
         call.tell(EventKind.STEP, who=who, reason=self._described(), round=self._round)
         try:
@@ -77,6 +76,7 @@ class Ring:
     async def _ring(self, *candidates: Candidate) -> None:
         async with asyncio.TaskGroup() as group:
             self._offers = {group.create_task(self._offer(candidate)) for candidate in candidates}
+            self._comfort.start()  # after the offers: Asterisk does one request at a time, and answering is slow
 
     async def _offer(self, candidate: Candidate) -> None:
         """Offers the call to one person; a defect in it ends this offer and nothing else."""

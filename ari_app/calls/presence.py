@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 _PREFIX = "Stasis:vigie-person-"
 
 
+def event_source(person: int) -> str:
+    """What to subscribe to in order to hear of ``person``."""
+    return f"deviceState:{_PREFIX}{person}"
+
+
 class Presence:
     """The people in conversation on one Asterisk."""
 

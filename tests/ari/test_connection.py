@@ -166,7 +166,7 @@ async def test_a_call_whose_reply_was_lost_does_not_ring_on(ari: Ari, asterisk: 
 
 
 async def test_subscriptions_come_back_after_a_cut(ari: Ari, asterisk: AriServer) -> None:
-    await ari.subscribe("deviceState:Stasis:person-1")
+    await ari.subscribe(["deviceState:Stasis:person-1"])
     asterisk.cut()
     asked = await asterisk.asked("POST applications/vigie-w1/subscription", times=2)
     assert asked.query == {"eventSource": "deviceState:Stasis:person-1"}
