@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Self
 from uuid import UUID, uuid4
 
-from lab.sound import RATE, Sound, resemblance
+from lab.sound import RATE, Sound, Speech, resemblance
 from lab.waiting import until
 
 HANGUP, IDENTITY, SOUND = 0x00, 0x01, 0x10
@@ -48,18 +48,18 @@ class Ear:
         """Leaves what was heard so far out of what will be recognised."""
         self._attentive_from = len(self._pcm)
 
-    async def hears(self, said: Sound, *, within: float = 10) -> None:
-        """Waits until ``said`` has been heard."""
+    async def hears(self, speech: Speech, *, within: float = 10) -> None:
+        """Waits until ``speech`` has been heard."""
         await self._recognises(
-            "what was said",
-            lambda lately: resemblance(said, lately) >= ALIKE,
-            span=said.seconds + 1,
+            f"“{speech.text}”",
+            lambda lately: resemblance(speech.sound, lately) >= ALIKE,
+            span=speech.sound.seconds + 1,
             step=0.5,
-            within=within + said.seconds,
+            within=within + speech.sound.seconds,
         )
 
     async def hears_beep(self, *, within: float = 20) -> None:
-        """Waits for the end of a beep: a tenth of a second of its pure tone, then as much without."""
+        """Waits for a beep and, as people do, a moment more: its pure tone, then 0.3 s of silence."""
         await self._recognises(
             "a beep",
             lambda lately: _loud(lately) and lately.share_of_tone(BEEP_HERTZ) > 0.8,
@@ -67,7 +67,7 @@ class Ear:
             step=0.05,
             within=within,
         )
-        await self.hears_nothing(seconds=0.1)
+        await self.hears_nothing(seconds=0.3)
 
     async def hears_something(self, *, seconds: float = 0.5, within: float = 10) -> None:
         """Waits until sound as loud as a voice or music has lasted ``seconds`` in all."""
@@ -90,8 +90,10 @@ class Ear:
         )
 
     async def hears_nothing(self, *, seconds: float = 0.5, within: float = 20) -> None:
-        """Waits for ``seconds`` of silence."""
-        await self._recognises("silence", lambda lately: lately.is_silent, span=seconds, step=0.05, within=within)
+        """Waits for ``seconds`` in which nothing is as loud as a voice."""
+        await self._recognises(
+            "silence", lambda lately: not lately.voiced_seconds, span=seconds, step=0.05, within=within
+        )
 
     async def _recognises(
         self, what: str, recognised: Callable[[Sound], bool], *, span: float, step: float, within: float

@@ -127,6 +127,12 @@ class Exchange:
         """Return the channels that exist on this side."""
         return [channel["id"] for channel in await self.ari.request("GET", "channels")]
 
+    async def hang_up_all(self) -> None:
+        """Ends every call on this side."""
+        for channel in await self.channels():
+            with suppress(NotFound):
+                await self.ari.request("DELETE", f"channels/{channel}")
+
     def forget(self) -> None:
         """Put every telephone back to how it was at first; raises what failed in the background meanwhile."""
         for phone in self._phones.values():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ari_app.ari import Hangup, HungUp, Leg, NotFound
 from lab.ear import Ear
-from lab.sound import Sound
+from lab.sound import Sound, Speech
 from lab.waiting import until
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 Q850_OF_SIP = {403: 21, 404: 1, 408: 18, 410: 22, 480: 19, 484: 28, 486: 17, 502: 27, 503: 34, 603: 16}
 """The hangup cause for which Asterisk answers an incoming call with this SIP response."""
-DIAL_TONE = "7"
+PROOF = "7"
 """The key by which two parties prove to be connected; it means nothing to Vigie."""
 
 
@@ -65,16 +64,16 @@ class Party:
         """Presses keys, one after the other."""
         await self._request("POST", "dtmf", dtmf=keys, duration=60, between=60)
 
-    async def says(self, sound: Path) -> None:
-        """Speaks a WAV file to its end, or to the end of the call."""
+    async def says(self, speech: Speech) -> None:
+        """Speaks to the end of the sentence, or of the call."""
         try:
-            await self.leg.play(f"sound:{sound.with_suffix('')}")
+            await self.leg.play(f"sound:{speech.file.with_suffix('')}")
         except HungUp:
             return
 
-    async def hears(self, said: Sound, *, within: float = 10) -> None:
-        """Waits until ``said`` is heard, syllable for syllable."""
-        await self.ear.hears(said, within=within)
+    async def hears(self, speech: Speech, *, within: float = 10) -> None:
+        """Waits until ``speech`` is heard, syllable for syllable."""
+        await self.ear.hears(speech, within=within)
 
     async def hears_beep(self, *, within: float = 20) -> None:
         await self.ear.hears_beep(within=within)
@@ -93,19 +92,24 @@ class Party:
             await one.reaches(another, within=within)
 
     async def reaches(self, other: Party, *, within: float = 5) -> None:
-        """Presses a key again and again until ``other`` hears it."""
+        """Presses a key until ``other`` hears it, one press after the other.
+
+        Two Asterisks that send each other keys at the same moment answer every packet by one more.
+        """
+        deadline = asyncio.get_running_loop().time() + within
         before = len(other.keys_heard)
-        pressing = asyncio.create_task(self._keeps_pressing())
-        try:
-            await until(
-                lambda: DIAL_TONE in other.keys_heard[before:],
-                within=within,
-                hoped=f"{other.who} hears {self.who}",
-                instead=lambda: f"{self.who} {self.state}, {other.who} {other.state}",
-            )
-        finally:
-            pressing.cancel()
-            await asyncio.gather(pressing, return_exceptions=True)
+        while True:
+            await self.presses(PROOF)
+            try:
+                return await until(
+                    lambda: PROOF in other.keys_heard[before:],
+                    within=0.6,
+                    hoped=f"{other.who} hears {self.who}",
+                    instead=lambda: f"{self.who} is {self.state}, {other.who} is {other.state}",
+                )
+            except AssertionError:
+                if asyncio.get_running_loop().time() > deadline or self.is_gone or other.is_gone:
+                    raise
 
     async def hangs_up(self) -> None:
         """Ends the call; nothing if it is over."""
@@ -124,11 +128,6 @@ class Party:
         if self.leg.hangup_cause is not None:
             return f"hung up: {self.leg.hangup_cause}"
         return "on the line" if self.is_up else "ringing"
-
-    async def _keeps_pressing(self) -> None:
-        while not self.is_gone:
-            await self.presses(DIAL_TONE)
-            await asyncio.sleep(0.25)
 
     async def _hear_keys(self) -> None:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from ari_app.ari import Hangup
 from lab.party import Incoming, Party
-from lab.sound import Sound
+from lab.sound import Speech
 from lab.waiting import until
 
 Habit = Callable[[Incoming], Awaitable[None]]
@@ -82,8 +82,11 @@ class Phone:
     async def is_connected_to(self, other: Party) -> None:
         await self.call.is_connected_to(other)
 
-    async def hears(self, said: Sound, *, within: float = 10) -> None:
-        await self.call.hears(said, within=within)
+    async def says(self, speech: Speech) -> None:
+        await self.call.says(speech)
+
+    async def hears(self, speech: Speech, *, within: float = 10) -> None:
+        await self.call.hears(speech, within=within)
 
     async def hears_something(self, *, within: float = 10) -> None:
         await self.call.hears_something(within=within)

@@ -96,12 +96,21 @@ class Sound:
         return float(2 * power / (energy * len(self.samples)))
 
 
-async def speak(text: str, path: Path, *, voice: str = "fr") -> Sound:
-    """Write ``text`` spoken by a synthetic voice to the WAV file ``path`` and return its sound."""
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A sentence: in words, as a WAV file that Asterisk can play, and as the sound to listen for."""
+
+    text: str
+    file: Path
+    sound: Sound
+
+
+async def speak(text: str, file: Path, *, voice: str = "fr") -> Speech:
+    """Write ``text`` spoken by a synthetic voice to the WAV file ``file`` and return it."""
     spoken = await _run("espeak-ng", "-v", voice, "-s", "170", "--stdout", text)
     shape = ("-r", str(RATE), "-c", "1", "-b", "16")
-    await _run("sox", "-t", "wav", "-", *shape, str(path), "norm", "-6", give=spoken)
-    return Sound.read(path)
+    await _run("sox", "-t", "wav", "-", *shape, str(file), "norm", "-6", give=spoken)
+    return Speech(text, file, Sound.read(file))
 
 
 def resemblance(said: Sound, heard: Sound) -> float:

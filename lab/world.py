@@ -1,0 +1,201 @@
+"""Vigie with the world around it: the whole stack, a carrier, telephones and a mail server, on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from string import Template
+from typing import Self
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import make_engine
+from db.migrations import upgrade
+from lab.carrier import Handset, Outside
+from lab.exchange import Exchange
+from lab.mailbox import Mailbox
+from lab.party import Caller
+from lab.phones import Phone
+from lab.trace import Trace, open_rows, trace_of
+from lab.waiting import eventually
+from vigie.secrets import load_secrets
+from vigie.settings import Settings, SocketAddress
+from vigie.site.check import read_site
+from vigie.site.importer import import_site
+from vigie.stack.asterisk import AsteriskServer, AsteriskTree
+from vigie.stack.postgres import PrivateCluster
+from vigie.stack.stack import Stack
+
+SIP_PORT = 5060
+WRONG_PASSWORD = "wrong"  # noqa: S105 - that of nobody
+
+
+class World:
+    """A site of its own, with everything that it talks to, while it is entered.
+
+    ``site`` is a site file in which ``$carrier`` stands for the carrier's address; ``handsets`` are the SIP user names
+    of the softphones that are switched on, ``intruders`` those of softphones with a wrong password. Everything lies in
+    ``directory`` and listens on addresses of 127.0.0.0/8 that nobody else uses.
+    """
+
+    def __init__(
+        self, directory: Path, site: str, *, handsets: Sequence[str], intruders: Sequence[str] = (), workers: int = 2
+    ) -> None:
+        host = free_network()
+        self.directory = directory
+        self.handsets = handsets
+        self.mailbox = Mailbox(host(25), 2525)
+        self.settings = Settings(
+            state_dir=directory / "vigie",
+            database_url=None,
+            ari_urls=(),
+            smtp_url=self.mailbox.url,
+            mail_from="Vigie <astreinte@vigie.example>",
+            sip_bind=SocketAddress(host(1), SIP_PORT),
+            ari_port=free_port(),
+            workers=workers,
+        )
+        self.outsider = SocketAddress(host(200), SIP_PORT)
+        """The address of somebody who is neither the carrier nor one of our phones."""
+        self.site = read_site(Template(site).substitute(carrier=host(10)), self.settings.region)
+        self._outside = Outside(
+            pbx=self.settings.sip_bind,
+            carrier=SocketAddress(host(10), SIP_PORT),
+            ari=SocketAddress(host(10), 8088),
+            ari_password=secrets.token_hex(16),
+            ears=SocketAddress(host(10), 9092),
+            handsets=tuple(self._handsets(handsets, intruders, host)),
+        )
+        self.exchange = Exchange(AsteriskTree.find(), directory / "outside", self._outside)
+        self.stack = Stack(self.settings)
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.mailbox)
+            await self._import_site()
+            await stack.enter_async_context(self.stack)
+            # It changes the SSRC in the middle of a call, and half the time an Asterisk at the other end that
+            # transcodes, as this one does to listen, hears nothing from then on: the new sequence numbers look old.
+            await self.pbx.command("module unload bridge_native_rtp.so")
+            self.engine: AsyncEngine = make_engine(self.stack.database_url)
+            stack.push_async_callback(self.engine.dispose)
+            await stack.enter_async_context(self.exchange)
+            await self.exchange.registered(self.handsets)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exit.aclose()
+        assert not (left := list(processes_of(self.directory))), f"still running: {left}"
+
+    @property
+    def pbx(self) -> AsteriskServer:
+        """Vigie's own Asterisk."""
+        assert self.stack.asterisk is not None
+        return self.stack.asterisk
+
+    async def call(self, called: str, *, from_: str | None = None, name: str = "") -> Caller:
+        """Dial a number, or the first one of a line, from a number of one's own or from ``from_`` (empty: withheld)."""
+        line = self.site.lines.get(called)
+        return await self.exchange.call(line.numbers[0] if line else called, from_=from_, name=name)
+
+    def phone(self, user: str) -> Phone:
+        return self.exchange.phone(user)
+
+    def mobile(self, number: str) -> Phone:
+        return self.exchange.mobile(number)
+
+    async def trace(self, caller: Caller) -> Trace:
+        """What the journal says of a caller's call, once it is closed there."""
+        return await trace_of(self.engine, caller)
+
+    async def nothing_left(self, *, within: float = 10) -> None:
+        """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal."""
+        await eventually(self._left, within=within, hoped="nothing left of the calls")
+        assert not self.exchange.unnoticed, f"rang unexpectedly: {self.exchange.unnoticed}"
+
+    async def cleared(self) -> None:
+        """Ends all calls and forgets them, so that another story can begin."""
+        try:
+            await self.nothing_left()
+        finally:
+            await self.exchange.hang_up_all()
+            self.exchange.forget()
+
+    async def _left(self) -> str:
+        channels = await self.pbx.command("core show channels concise")
+        bridges = (await self.pbx.command("bridge show all")).splitlines()[1:]
+        outside = await self.exchange.channels()
+        rows = await open_rows(self.engine)
+        if not (channels.strip() or bridges or outside or rows):
+            return ""
+        return f"channels: {channels.split()}, bridges: {bridges}, outside: {outside}, open in the journal: {rows}"
+
+    async def _import_site(self) -> None:
+        """Writes the site before the stack starts, as `vigie site import` does on a new installation."""
+        cluster = PrivateCluster(self.settings.state_dir / "postgres")
+        server = await cluster.start()
+        try:
+            await asyncio.to_thread(upgrade, cluster.url)
+            engine = make_engine(cluster.url)
+            try:
+                await import_site(engine, self.site)
+            finally:
+                await engine.dispose()
+        finally:
+            await server.stop()
+
+    def _handsets(self, users: Sequence[str], intruders: Sequence[str], host: HostOf) -> Iterator[Handset]:
+        ours = load_secrets(self.settings)
+        for number, user in enumerate((*users, *intruders), 11):
+            password = WRONG_PASSWORD if user in intruders else ours.sip_password(user)
+            yield Handset(user, password, SocketAddress(host(number), SIP_PORT))
+
+
+class HostOf:
+    """The addresses of one network of 256, by their last number."""
+
+    def __init__(self, network: int) -> None:
+        self._network = network
+
+    def __call__(self, number: int) -> str:
+        return f"127.66.{self._network}.{number}"
+
+
+def free_network() -> HostOf:
+    """Return a network of loopback addresses on which nobody speaks SIP."""
+    for network in range(256):
+        host = HostOf(network)
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+            try:
+                probe.bind((host(1), SIP_PORT))
+            except OSError:
+                continue
+            return host
+    raise RuntimeError("somebody speaks SIP on every network of 127.66.0.0/16")
+
+
+def free_port() -> int:
+    """Return a TCP port on which nobody listens."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def processes_of(directory: Path) -> Iterator[str]:
+    """Yield what runs with ``directory`` in its command line or in its environment, but for ourselves."""
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        try:
+            said = process.joinpath("cmdline").read_bytes(), process.joinpath("environ").read_bytes()
+        except OSError:
+            continue
+        if any(os.fsencode(directory) in text for text in said):
+            yield f"{process.name} {said[0].replace(bytes(1), b' ').decode(errors='replace').strip()}"
