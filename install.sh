@@ -48,6 +48,7 @@ missing_packages() {
     has_venv || echo python3-venv
     has_postgresql || echo postgresql
     has sox || echo sox
+    has openssl || echo openssl
     has espeak-ng || echo espeak-ng
     has sipp || echo sip-tester
     has_recent_asterisk || has mmdebstrap || echo mmdebstrap
@@ -133,7 +134,7 @@ make_command() {
 fail_elsewhere() {
     fail "missing, and installed only by root on Debian: $*" \
         'Run ./install.sh as root on Debian, or install them yourself and run it again. Vigie needs Python 3.11 with' \
-        'venv, PostgreSQL 15, Asterisk 22.7 with its French sounds, sox, espeak-ng and SIPp, or later versions.'
+        'venv, PostgreSQL 15, Asterisk 22.7 with its French sounds, sox, openssl, espeak-ng and SIPp, or later versions.'
 }
 
 # --- the two ways ---------------------------------------------------------------------------------------------------

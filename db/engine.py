@@ -5,7 +5,6 @@ from typing import Final
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db import migrations
 from db.errors import NotMigrated, TooNew, TooOld, explained
 from db.url import parse_url
 
@@ -42,6 +41,8 @@ async def _check_server(connection: AsyncConnection) -> None:
 
 
 async def _check_revision(connection: AsyncConnection) -> None:
+    from db import migrations  # Alembic takes its time to load, and calls do not need it
+
     revision = await connection.run_sync(migrations.current)
     if revision is None or migrations.is_older(revision):
         raise NotMigrated
