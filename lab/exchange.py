@@ -156,8 +156,7 @@ class Exchange:
 
     async def _rings(self, phone: Phone, leg: Leg) -> None:
         with suppress(NotFound):
-            if phone.habit is None:
-                await self.ari.request("POST", f"channels/{leg.id}/ring")
+            await self.ari.request("POST", f"channels/{leg.id}/ring")
             await phone.takes(Incoming(self, phone.name, leg))
 
     async def _has_no_subscriber(self, leg: Leg) -> None:

@@ -181,8 +181,11 @@ class Incoming(Party):
         return self.leg.channel.caller.name
 
     async def answers(self) -> None:
-        """Picks up and listens."""
-        await self.leg.answer()
+        """Picks up and listens; ``AssertionError`` when it is too late."""
+        try:
+            await self.leg.answer()
+        except HungUp as end:
+            raise AssertionError(f"{self.who} cannot pick up any more: {end.hangup}") from None
         await self.listens()
 
     async def rejects(self, sip: int = 486) -> None:

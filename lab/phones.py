@@ -20,46 +20,49 @@ class Phone:
         self.name = name
         self.calls: list[Incoming] = []
         """All calls that have made it ring, in order."""
+        self.unnoticed: list[Incoming] = []
+        """Those of them that nobody has waited for."""
         self.habit: Habit | None = None
-        self._noticed = 0
-
-    @property
-    def unnoticed(self) -> list[Incoming]:
-        """The calls that nobody has waited for with :meth:`rings`."""
-        return self.calls[self._noticed :]
+        self._call: Incoming | None = None
 
     @property
     def call(self) -> Incoming:
         """The call it was last seen to ring for; ``AssertionError`` when it has not been seen ringing."""
-        assert self._noticed, f"{self.name} has not rung"
-        return self.calls[self._noticed - 1]
+        assert self._call is not None, f"{self.name} has not rung"
+        return self._call
 
-    async def rings(self, *, within: float = 10) -> Incoming:
-        """Waits until it rings for a call not noticed before, and returns that call."""
+    async def rings(self, *, showing: str | None = None, within: float = 10) -> Incoming:
+        """Waits until it rings for a call not noticed before (one that shows this number), and returns that call."""
         await until(
-            lambda: bool(self.unnoticed),
+            lambda: bool(self._waiting(showing)),
             within=within,
-            hoped=f"{self.name} rings",
-            instead=lambda: f"it has rung {len(self.calls)} times before",
+            hoped=f"{self.name} rings" + (f" for {showing}" if showing else ""),
+            instead=lambda: f"it has rung for {[call.caller_id for call in self.calls]}",
         )
-        self._noticed += 1
-        return self.call
+        self._call = self._waiting(showing)[0]
+        self.unnoticed.remove(self._call)
+        return self._call
 
-    def does_by_itself(self, habit: Habit | None) -> None:
-        """From now on reacts to each call with ``habit``; such calls count as noticed. None ends the habit."""
+    def _waiting(self, showing: str | None) -> list[Incoming]:
+        return [call for call in self.unnoticed if showing in (None, call.caller_id)]
+
+    def does_by_itself(self, habit: Habit) -> None:
+        """From now on reacts to each call with ``habit``, and nobody need wait for it."""
         self.habit = habit
 
     async def takes(self, call: Incoming) -> None:
         """A call arrives: it rings, or the habit is followed."""
         self.calls.append(call)
         if self.habit:
-            self._noticed = len(self.calls)
             await self.habit(call)
+        else:
+            self.unnoticed.append(call)
 
     def is_forgotten(self) -> None:
-        """Puts it back to how it was at first: no habit, no call noticed or not."""
-        self.habit, self._noticed = None, 0
+        """Puts it back to how it was at first: no habit, no calls."""
+        self.habit = self._call = None
         self.calls.clear()
+        self.unnoticed.clear()
 
     async def answers(self) -> None:
         await self.call.answers()
