@@ -11,15 +11,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
-from db import models
 from db.engine import make_engine
 from lab.load import Measured, cpu_seconds, load
-from oncall.plan import CallerIdShown, ContactKind, RingOrder
 from vigie.settings import PortRange, Settings, SocketAddress
+from vigie.site.check import read_site
+from vigie.site.importer import import_site
 from vigie.stack.stack import Stack
 from vigie.stack.telephony import reload_telephony
 
@@ -97,53 +98,18 @@ async def journalled(url: str) -> float:
 
 async def populate(url: str) -> None:
     """Lines, each with a number, a policy of one step and a person behind the trunk who need not press 1."""
-    engine = make_engine(url)
     everyone = range(LINES)
-    async with engine.begin() as connection:
-
-        async def rows(model: type[models.Base], *values: dict[str, object]) -> list[int]:
-            # One key of a self-made history table is no integer; none of those is written here.
-            table = model.__table__
-            returned = await connection.execute(insert(table).returning(table.c.id), list(values))
-            return [row.id for row in returned]
-
-        await rows(models.Trunk, {"slug": "bench", "position": 1, "host": TRUNK.host, "port": TRUNK.port})
-        people = [
-            (await rows(models.Person, {"slug": f"p{n}", "name": f"Person {n}", "language": "fr"}))[0] for n in everyone
-        ]
-        for n, person in enumerate(people):
-            await rows(
-                models.ContactMethod,
-                {
-                    "person_id": person,
-                    "position": 1,
-                    "kind": ContactKind.PHONE,
-                    "address": f"+3361{n:07d}",
-                    "ring_seconds": 20,
-                    "confirm": False,
-                    "shows": CallerIdShown.CALLER,
-                },
-            )
-            policy = {"slug": f"s{n}", "name": f"Policy {n}", "max_hunt_seconds": 60, "rounds": 1}
-            (policy_id,) = await rows(models.EscalationPolicy, policy)
-            step = {"policy_id": policy_id, "position": 1, "ring_order": RingOrder.TOGETHER, "max_seconds": None}
-            (step_id,) = await rows(models.EscalationStep, step)
-            target = {"step_id": step_id, "position": 1, "kind": models.TargetKind.PERSON, "person_id": person}
-            await rows(models.StepTarget, target)
-            line = {
-                "slug": f"l{n}",
-                "name": f"Line {n}",
-                "language": "fr",
-                "zone": "Europe/Paris",
-                "number": did(n),
-                "greeting": None,
-                "policy_id": policy_id,
-                "voicemail_min_seconds": 2,
-                "voicemail_max_seconds": 180,
-                "voicemail_silence_seconds": 10,
-            }
-            (line_id,) = await rows(models.Line, line)
-            await rows(models.Did, {"number": did(n), "line_id": line_id})
+    site = {
+        "people": {
+            f"p{n}": {"name": f"Person {n}", "contact_methods": [{"phone": f"+3361{n:07d}", "confirm": False}]}
+            for n in everyone
+        },
+        "trunks": {"bench": {"host": TRUNK.host, "port": TRUNK.port}},
+        "policies": {f"p{n}": {"name": f"Policy {n}", "steps": [{"ring": [{"person": f"p{n}"}]}]} for n in everyone},
+        "lines": {f"l{n}": {"name": f"Line {n}", "numbers": [did(n)], "policy": f"p{n}"} for n in everyone},
+    }
+    engine = make_engine(url)
+    await import_site(engine, read_site(yaml.safe_dump(site), "FR"))
     await engine.dispose()
 
 

@@ -62,8 +62,10 @@ async def load(
                 where,
                 "caller",
                 SocketAddress(trunk.host, trunk.port + 1),
-                [str(pbx), "-inf", "calls.csv", "-m", str(calls), "-r", str(rate), "-d", str(int(hold_seconds * 1000))]
-                + ["-timeout", f"{patience:.0f}s", "-l", str(max(1000, rate * 10))],
+                [
+                    *(str(pbx), "-inf", "calls.csv", "-m", str(calls), "-r", str(rate), "-l", str(rate * 10)),
+                    *("-d", str(int(hold_seconds * 1000)), "-timeout", f"{patience:.0f}s"),
+                ],
             )
             await asyncio.wait_for(callers.wait(), patience + 10)
             statistics = (where / "caller.csv").read_text().splitlines()

@@ -117,27 +117,31 @@ class Ring:
 
     async def _attempt(self, candidate: Candidate, method: ContactMethod) -> Disposition:
         """Rings one contact method, asks for "1" and, given it, stays until the conversation is over."""
-        call = self._call
-        with call.attempt(candidate, method, self._round, self._step.position) as attempt:
-            leg = await call.desk.ring(attempt)
+        with self._call.attempt(candidate, method, self._round, self._step.position) as attempt:
             try:
-                async with leg:
-                    await self._until_answered(attempt, leg, method)
-                    refusal = await confirmed(attempt, leg) if method.confirm else None
-                    if refusal is not None:
-                        attempt.disposition = refusal
-                    elif call.take(attempt):
-                        await self._connect(attempt, leg)
+                await self._offer_call(attempt)
             except TimeoutError:
                 attempt.disposition = Disposition.NO_ANSWER
             except HungUp as end:
                 attempt.hangup = end.hangup
                 attempt.disposition = self._ended(attempt, end)
-            except AriError:
-                if call.taken_by is attempt:
-                    call.give_back()
-                raise
+            except AriError as error:
+                log.warning("%s could not be offered the call: %s", attempt.who, error)
+                attempt.disposition, attempt.reason = Disposition.FAILED, str(error)
+            finally:
+                if self._call.taken_by is attempt and not attempt.connected:
+                    self._call.give_back()
             return attempt.disposition or Disposition.WITHDRAWN
+
+    async def _offer_call(self, attempt: Attempt) -> None:
+        call, method = self._call, attempt.method
+        async with await call.desk.ring(attempt) as leg:
+            await self._until_answered(attempt, leg, method)
+            refusal = await confirmed(attempt, leg) if method.confirm else None
+            if refusal is not None:
+                attempt.disposition = refusal
+            elif call.take(attempt):
+                await self._connect(attempt, leg)
 
     async def _until_answered(self, attempt: Attempt, leg: Leg, method: ContactMethod) -> None:
         ringing = asyncio.create_task(_tell_ringing(attempt, leg))
@@ -152,8 +156,6 @@ class Ring:
         """What the person's hanging up means at this point of the attempt."""
         if attempt.connected:
             return Disposition.ACCEPTED
-        if self._call.taken_by is attempt:
-            self._call.give_back()
         return Disposition.NOT_CONFIRMED if attempt.picked_up else disposition_of(end.hangup)
 
     async def _connect(self, attempt: Attempt, leg: Leg) -> None:

@@ -261,3 +261,27 @@ async def test_the_caller_is_reassured_while_waiting(office: Office, monkeypatch
     caller.hangs_up()
     await office.over()
     assert "reassurance" in office.paper.kinds()
+
+
+async def test_a_defect_after_1_was_pressed_sends_the_hunt_on(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.steps([ALICE], [BOB])
+    with monkeypatch.context() as defect:
+        defect.setattr(office.asterisk.ari, "bridge", None)
+        caller = await office.call()
+        (await office.asterisk.rung("PJSIP/alice")).answers().presses("1")
+        bob = await office.asterisk.rung("PJSIP/bob")
+    bob.answers().presses("1")
+    await until(lambda: caller.bridged_with == {bob.channel.id}, "bob has the call")
+    caller.hangs_up()
+    await office.over()
+    assert office.paper.dispositions() == [("Alice", "failed"), ("Bob", "accepted")]
+
+
+async def test_a_contact_method_that_asterisk_cannot_dial_leads_to_the_next_one(office: Office) -> None:
+    office.asterisk.broken.add("PJSIP/alice")
+    office.steps([person(1, "Alice", sip("alice", 11), sip("alice-mobile", 12))])
+    caller = await office.call()
+    await office.asterisk.rung("PJSIP/alice-mobile")
+    caller.hangs_up()
+    await office.over()
+    assert office.paper.dispositions() == [("Alice", "unreachable"), ("Alice", "caller_gone")]
