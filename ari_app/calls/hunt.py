@@ -123,7 +123,6 @@ class Ring:
             except TimeoutError:
                 attempt.disposition = Disposition.NO_ANSWER
             except HungUp as end:
-                attempt.hangup = end.hangup
                 attempt.disposition = self._ended(attempt, end)
             except AriError as error:
                 log.warning("%s could not be offered the call: %s", attempt.who, error)
@@ -135,13 +134,17 @@ class Ring:
 
     async def _offer_call(self, attempt: Attempt) -> None:
         call, method = self._call, attempt.method
-        async with await call.desk.ring(attempt) as leg:
-            await self._until_answered(attempt, leg, method)
-            refusal = await confirmed(attempt, leg) if method.confirm else None
-            if refusal is not None:
-                attempt.disposition = refusal
-            elif call.take(attempt):
-                await self._connect(attempt, leg)
+        leg = await call.desk.ring(attempt)
+        try:
+            async with leg:
+                await self._until_answered(attempt, leg, method)
+                refusal = await confirmed(attempt, leg) if method.confirm else None
+                if refusal is not None:
+                    attempt.disposition = refusal
+                elif call.take(attempt):
+                    await self._connect(attempt, leg)
+        finally:
+            attempt.hangup = leg.hangup_cause
 
     async def _until_answered(self, attempt: Attempt, leg: Leg, method: ContactMethod) -> None:
         ringing = asyncio.create_task(_tell_ringing(attempt, leg))
