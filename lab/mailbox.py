@@ -23,6 +23,11 @@ class Letter:
     message: EmailMessage
 
     @property
+    def about(self) -> str:
+        """The id of the call that it tells of."""
+        return str(self.message["X-Vigie-Call"])
+
+    @property
     def subject(self) -> str:
         return str(self.message["Subject"])
 
@@ -93,15 +98,19 @@ class Mailbox:
     def letters_to(self, recipient: str) -> list[Letter]:
         return [letter for letter in self.letters if letter.recipient == recipient]
 
-    async def receives(self, recipient: str, *, within: float = 15) -> Letter:
-        """Return the first mail for ``recipient``, waiting for it at most ``within`` seconds."""
+    async def receives(self, recipient: str, *, about: str | None = None, within: float = 15) -> Letter:
+        """The first mail for ``recipient`` (about this call), waiting for it at most ``within`` seconds."""
+
+        def found() -> list[Letter]:
+            return [letter for letter in self.letters_to(recipient) if about in (None, letter.about)]
+
         await until(
-            lambda: bool(self.letters_to(recipient)),
+            lambda: bool(found()),
             within=within,
             hoped=f"a mail to {recipient}",
             instead=lambda: f"mails came for {[letter.recipient for letter in self.letters]}",
         )
-        return self.letters_to(recipient)[0]
+        return found()[0]
 
     async def turns_away(self, recipient: str, *, within: float = 15) -> None:
         """Waits until a mail to ``recipient`` has been refused."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Q850_OF_SIP = {403: 21, 404: 1, 408: 18, 410: 22, 480: 19, 484: 28, 486: 17, 502: 27, 503: 34, 603: 16}
 """The hangup cause for which Asterisk answers an incoming call with this SIP response."""
+KEY_MS = 80
+"""How long a key is pressed, and then not pressed: the least that Asterisk sends."""
 PROOF = "7"
 """The key by which two parties prove to be connected; it means nothing to Vigie."""
 
@@ -61,8 +63,9 @@ class Party:
         self._ear = await self._exchange.listen(self)
 
     async def presses(self, keys: str) -> None:
-        """Presses keys, one after the other."""
-        await self._request("POST", "dtmf", dtmf=keys, duration=60, between=60)
+        """Presses keys, one after the other, and returns when the last one is released."""
+        await self._request("POST", "dtmf", dtmf=keys, duration=KEY_MS, between=KEY_MS)
+        await asyncio.sleep(len(keys) * 2 * KEY_MS / 1000)
 
     async def says(self, speech: Speech) -> None:
         """Speaks to the end of the sentence, or of the call."""
@@ -103,7 +106,7 @@ class Party:
             try:
                 return await until(
                     lambda: PROOF in other.keys_heard[before:],
-                    within=0.6,
+                    within=1,
                     hoped=f"{other.who} hears {self.who}",
                     instead=lambda: f"{self.who} is {self.state}, {other.who} is {other.state}",
                 )

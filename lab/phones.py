@@ -104,6 +104,11 @@ def rejecting(sip: int) -> Habit:
     return reject
 
 
+async def ringing_on(call: Incoming) -> None:
+    """The habit of ignoring every call."""
+    del call
+
+
 async def answering(call: Incoming) -> None:
     """The habit of picking up every call and pressing nothing, as a mobile's own voicemail does."""
     await call.answers()

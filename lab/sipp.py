@@ -39,11 +39,12 @@ async def sipp(
     """
     with TemporaryDirectory(prefix="vigie-sipp-") as directory:
         statistics, errors = Path(directory, "statistics.csv"), Path(directory, "errors.log")
+        script = _script(scenario, stay, Path(directory))
         process = await asyncio.create_subprocess_exec(
-            *("sipp", str(to), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-s", number),
+            *("sipp", str(to), "-sf", str(script), "-s", number),
             *("-i", source.host, "-p", str(source.port), "-mi", source.host),
             *("-m", str(calls), "-r", str(rate), "-timeout", f"{within:g}s", "-timeout_error", "-nostdin"),
-            *("-key", "from", caller, "-key", "stay", str(round(stay * 1000))),
+            *("-key", "from", caller),
             *("-trace_stat", "-fd", "1", "-stf", str(statistics), "-trace_err", "-error_file", str(errors)),
             cwd=directory,
             stdout=asyncio.subprocess.DEVNULL,
@@ -57,6 +58,13 @@ async def sipp(
                 await process.wait()
             raise
         return _tally(statistics, errors, said.decode(errors="replace"))
+
+
+def _script(scenario: str, stay: float, directory: Path) -> Path:
+    """The scenario with the caller's stay filled in: SIPp takes no keyword for a time-out."""
+    script = directory / f"{scenario}.xml"
+    script.write_text((SCENARIOS / script.name).read_text().replace("[stay]", str(round(stay * 1000))))
+    return script
 
 
 def _tally(statistics: Path, errors: Path, said: str) -> Tally:

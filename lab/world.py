@@ -18,7 +18,7 @@ from db.engine import make_engine
 from db.migrations import upgrade
 from lab.carrier import Handset, Outside
 from lab.exchange import Exchange
-from lab.mailbox import Mailbox
+from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
 from lab.trace import Trace, open_rows, trace_of
@@ -63,9 +63,10 @@ class World:
         self.outsider = SocketAddress(host(200), SIP_PORT)
         """The address of somebody who is neither the carrier nor one of our phones."""
         self.site = read_site(Template(site).substitute(carrier=host(10)), self.settings.region)
+        self.carrier = SocketAddress(host(10), SIP_PORT)
         self._outside = Outside(
             pbx=self.settings.sip_bind,
-            carrier=SocketAddress(host(10), SIP_PORT),
+            carrier=self.carrier,
             ari=SocketAddress(host(10), 8088),
             ari_password=secrets.token_hex(16),
             ears=SocketAddress(host(10), 9092),
@@ -114,6 +115,20 @@ class World:
     async def trace(self, caller: Caller) -> Trace:
         """What the journal says of a caller's call, once it is closed there."""
         return await trace_of(self.engine, caller)
+
+    async def letter(self, caller: Caller, recipient: str, *, within: float = 30) -> Letter:
+        """The mail to ``recipient`` about a caller's call."""
+        trace = await self.trace(caller)
+        return await self.mailbox.receives(recipient, about=str(trace.call.id), within=within)
+
+    async def workers_connected(self) -> None:
+        """Waits until every worker serves calls."""
+
+        async def missing() -> str:
+            connected = (await self.pbx.command("ari show apps")).split()
+            return ", ".join(name for name in self.stack.workers if f"vigie-{name}" not in connected)
+
+        await eventually(missing, within=20, hoped="all workers connected")
 
     async def nothing_left(self, *, within: float = 10) -> None:
         """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal."""

@@ -76,7 +76,7 @@ async def test_a_message_that_nobody_could_take_arrives_by_mail_as_it_was_spoken
     await caller.presses("#")
     await caller.is_hung_up(within=15)
 
-    letter = await world.mailbox.receives("carol@societe.example")
+    letter = await world.letter(caller, "carol@societe.example")
     assert resemblance(message.sound, letter.sound) > 0.9
     assert abs(letter.sound.seconds - message.sound.seconds) < 1
     assert "Chaufferie" in letter.subject

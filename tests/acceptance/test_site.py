@@ -1,0 +1,87 @@
+"""The site as a whole: many calls at once, a change of the rota, and no worker at all."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from db.models import Attempt, Call
+from lab.phones import accepting
+from lab.sipp import sipp
+from lab.waiting import eventually, until
+from lab.world import World
+from oncall.outcomes import Disposition, Outcome
+from vigie.settings import SocketAddress
+from vigie.site.importer import import_site
+from vigie.site.schema import OverrideEntry
+
+CALLS = 50
+
+
+async def test_fifty_calls_leave_nothing_but_their_journal(world: World) -> None:
+    for user in ("alice", "bob", "carol"):
+        world.phone(user).does_by_itself(accepting)
+    began = datetime.now(UTC)
+    tally = await sipp(
+        "caller",
+        world.site.lines["in-turn"].numbers[0],
+        source=SocketAddress(world.carrier.host, 5070),
+        to=world.settings.sip_bind,
+        calls=CALLS,
+        rate=10,
+    )
+    assert (tally.successful, tally.failed) == (CALLS, 0), tally.complaints
+    await world.nothing_left()
+
+    ours = select(Call.id).where(Call.started_at >= began)
+    async with world.engine.connect() as connection:
+        outcomes = (await connection.scalars(select(Call.outcome).where(Call.id.in_(ours)))).all()
+        workers = (await connection.scalars(select(Call.worker).where(Call.id.in_(ours)))).all()
+        accepted = select(Attempt.id).where(Attempt.call_id.in_(ours), Attempt.disposition == Disposition.ACCEPTED)
+        taken = (await connection.scalars(accepted)).all()
+    assert len(outcomes) == CALLS
+    assert outcomes.count(Outcome.ANSWERED) == len(taken) >= 3
+    assert set(workers) == set(world.stack.workers)
+
+
+async def test_a_change_of_the_rota_is_obeyed_within_a_second(world: World) -> None:
+    now = datetime.now(UTC)
+    override = OverrideEntry.model_validate({"person": "bob", "from": now, "until": now + timedelta(hours=1)})
+    schedule = world.site.schedules["support"].model_copy(update={"overrides": (override,)})
+    changed = world.site.model_copy(update={"schedules": {**world.site.schedules, "support": schedule}})
+    await import_site(world.engine, changed)
+    try:
+        await eventually(lambda: _rung(world), within=1, hoped="Bob is rung instead of Alice", grain=0)
+    finally:
+        await import_site(world.engine, world.site, prune=True)
+        await eventually(lambda: _rung(world, "Alice"), within=5, hoped="Alice is rung again")
+
+
+async def _rung(world: World, person: str = "Bob") -> str:
+    """Complains when a call makes somebody else's telephone ring than this person's."""
+    people = {"Alice": world.phone("alice"), "Bob": world.phone("bob")}
+    caller = await world.call("support")
+    await until(
+        lambda: any(phone.unnoticed for phone in people.values()),
+        within=5,
+        hoped="Alice's or Bob's telephone rings",
+        instead=lambda: "neither does",
+    )
+    (rung,) = (name for name, phone in people.items() if phone.unnoticed)
+    await people[rung].rings()
+    await caller.hangs_up()
+    return "" if rung == person else f"{rung} is"
+
+
+async def test_without_any_worker_the_caller_hears_an_apology(world: World) -> None:
+    for worker in world.stack.workers.values():
+        await worker.stop(10)
+    try:
+        caller = await world.call("support")
+        await caller.is_answered()
+        await caller.hears_something()
+        await caller.is_hung_up(within=20)
+        assert "no worker" in world.pbx.log.read_text()
+    finally:
+        for worker in world.stack.workers.values():
+            await worker.start()
+        await world.workers_connected()
