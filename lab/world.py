@@ -46,7 +46,8 @@ class World:
     def __init__(
         self, directory: Path, site: str, *, handsets: Sequence[str], intruders: Sequence[str] = (), workers: int = 2
     ) -> None:
-        host = free_network()
+        self._network = Network.claimed()
+        host = self._network.host
         self.directory = directory
         self.handsets = handsets
         self.mailbox = Mailbox(host(25), 2525)
@@ -70,7 +71,7 @@ class World:
             ari=SocketAddress(host(10), 8088),
             ari_password=secrets.token_hex(16),
             ears=SocketAddress(host(10), 9092),
-            handsets=tuple(self._handsets(handsets, intruders, host)),
+            handsets=tuple(self._handsets(handsets, intruders)),
         )
         self.exchange = Exchange(AsteriskTree.find(), directory / "outside", self._outside)
         self.stack = Stack(self.settings)
@@ -78,6 +79,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            stack.callback(self._network.release)
             await stack.enter_async_context(self.mailbox)
             await self._import_site()
             await stack.enter_async_context(self.stack)
@@ -166,34 +168,38 @@ class World:
         finally:
             await server.stop()
 
-    def _handsets(self, users: Sequence[str], intruders: Sequence[str], host: HostOf) -> Iterator[Handset]:
+    def _handsets(self, users: Sequence[str], intruders: Sequence[str]) -> Iterator[Handset]:
         ours = load_secrets(self.settings)
         for number, user in enumerate((*users, *intruders), 11):
             password = WRONG_PASSWORD if user in intruders else ours.sip_password(user)
-            yield Handset(user, password, SocketAddress(host(number), SIP_PORT))
+            yield Handset(user, password, SocketAddress(self._network.host(number), SIP_PORT))
 
 
-class HostOf:
-    """The addresses of one network of 256, by their last number."""
+class Network:
+    """The 256 addresses of one loopback network, ours from :meth:`claimed` to :meth:`release`."""
 
-    def __init__(self, network: int) -> None:
-        self._network = network
+    def __init__(self, number: int, claim: socket.socket) -> None:
+        self._number = number
+        self._claim = claim
 
-    def __call__(self, number: int) -> str:
-        return f"127.66.{self._network}.{number}"
-
-
-def free_network() -> HostOf:
-    """Return a network of loopback addresses on which nobody speaks SIP."""
-    for network in range(256):
-        host = HostOf(network)
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+    @classmethod
+    def claimed(cls) -> Self:
+        """A network that no other world has."""
+        for number in range(256):
+            claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
-                probe.bind((host(1), SIP_PORT))
+                claim.bind((f"127.66.{number}.254", SIP_PORT))
             except OSError:
+                claim.close()
                 continue
-            return host
-    raise RuntimeError("somebody speaks SIP on every network of 127.66.0.0/16")
+            return cls(number, claim)
+        raise RuntimeError("other worlds have every network of 127.66.0.0/16")
+
+    def release(self) -> None:
+        self._claim.close()
+
+    def host(self, number: int) -> str:
+        return f"127.66.{self._number}.{number}"
 
 
 def free_port() -> int:
