@@ -44,10 +44,6 @@ class Ear:
     def takes_in(self, pcm: bytes) -> None:
         self._pcm += pcm
 
-    def forgets(self) -> None:
-        """Leaves what was heard so far out of what will be recognised."""
-        self._attentive_from = len(self._pcm)
-
     async def hears(self, speech: Speech, *, within: float = 10) -> None:
         """Waits until ``speech`` has been heard."""
         await self._recognises(

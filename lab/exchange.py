@@ -116,13 +116,6 @@ class Exchange:
         rows = (line.split() for line in listing.splitlines() if "-registration/" in line)
         return {row[1]: row[2] for row in rows}
 
-    async def registers(self, user: str) -> None:
-        await self.server.command(f"pjsip send register {user}-registration")
-
-    async def unregisters(self, user: str) -> None:
-        """Switches a softphone off: Vigie knows that it cannot be reached."""
-        await self.server.command(f"pjsip send unregister {user}-registration")
-
     async def channels(self) -> list[str]:
         """Return the channels that exist on this side."""
         return [channel["id"] for channel in await self.ari.request("GET", "channels")]

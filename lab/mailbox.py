@@ -92,9 +92,6 @@ class Mailbox:
         """Turns mail to ``recipient`` away with this SMTP answer (4xx for now, 5xx for good)."""
         self._refused[recipient] = answer
 
-    def accepts(self, recipient: str) -> None:
-        self._refused.pop(recipient, None)
-
     def letters_to(self, recipient: str) -> list[Letter]:
         return [letter for letter in self.letters if letter.recipient == recipient]
 

@@ -178,11 +178,6 @@ class Incoming(Party):
         """The number shown on the telephone."""
         return self.leg.channel.caller.number
 
-    @property
-    def caller_name(self) -> str:
-        """The name shown on the telephone."""
-        return self.leg.channel.caller.name
-
     async def answers(self) -> None:
         """Picks up and listens; ``AssertionError`` when it is too late."""
         try:

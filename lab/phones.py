@@ -109,11 +109,6 @@ async def ringing_on(call: Incoming) -> None:
     del call
 
 
-async def answering(call: Incoming) -> None:
-    """The habit of picking up every call and pressing nothing, as a mobile's own voicemail does."""
-    await call.answers()
-
-
 async def accepting(call: Incoming) -> None:
     """The habit of picking up every call and pressing 1."""
     await call.answers()

@@ -75,10 +75,6 @@ class Sound:
             for start in range(0, len(self.samples) - FRAME + 1, FRAME)
         ]
 
-    def last(self, seconds: float) -> Sound:
-        """Return its last ``seconds`` (all of it when it is shorter)."""
-        return Sound(self.samples[-max(1, round(seconds * RATE)) :])
-
     def after(self, seconds: float) -> Sound:
         """Return what follows its first ``seconds``."""
         return Sound(self.samples[round(seconds * RATE) :])
