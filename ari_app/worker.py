@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30
 """How long a worker that was told to stop may go on serving the calls it has."""
+STORE_SECONDS = 3
+"""How long it then waits for the database to take what is left. Recordings stay in Asterisk until they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,9 @@ class Worker:
             call.cancel()
         if self._calls:
             await asyncio.wait(self._calls)
-        for desk in self._desks:
-            await desk.mailroom.drain()
-        await self._journal.drain()
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
+                await self._journal.drain()
+        except TimeoutError:
+            log.error("the database is away: %d journal records are lost", self._journal.pending)

@@ -83,9 +83,6 @@ class World:
             await stack.enter_async_context(self.mailbox)
             await self._import_site()
             await stack.enter_async_context(self.stack)
-            # It changes the SSRC in the middle of a call, and half the time an Asterisk at the other end that
-            # transcodes, as this one does to listen, hears nothing from then on: the new sequence numbers look old.
-            await self.pbx.command("module unload bridge_native_rtp.so")
             self.engine: AsyncEngine = make_engine(self.stack.database_url)
             stack.push_async_callback(self.engine.dispose)
             await stack.enter_async_context(self.exchange)

@@ -96,6 +96,7 @@ async def run(
     except BaseException:
         if process.returncode is None:
             process.kill()
+            await process.wait()
         raise
     text = output.decode(errors="replace")
     if process.returncode:
