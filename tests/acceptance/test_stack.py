@@ -14,7 +14,7 @@ import pytest_asyncio
 from db.engine import make_engine
 from db.errors import DatabaseError
 from lab.waiting import eventually
-from lab.world import free_network, free_port, processes_of
+from lab.world import free_port, processes_of
 from vigie.checks import Verdict, examine
 from vigie.errors import AlreadyRunning, PortTaken, StackError
 from vigie.settings import Settings, SocketAddress
@@ -24,11 +24,10 @@ from vigie.stack.stack import Stack
 
 
 def settings_of(directory: Path, database_url: str | None = None) -> Settings:
-    host = free_network()
     return Settings(
         state_dir=directory,
         database_url=database_url,
-        sip_bind=SocketAddress(host(1), 5060),
+        sip_bind=SocketAddress("127.0.0.1", free_port()),
         ari_port=free_port(),
         workers=1,
     )
