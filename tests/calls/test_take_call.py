@@ -1,7 +1,9 @@
 """The ends a call can come to."""
 
-from oncall.plan import PlanStep, RingOrder
-from tests.calls.conftest import Office, plan, until
+from dataclasses import replace
+
+from oncall.plan import PlanStep, RingOrder, VoicemailRules
+from tests.calls.conftest import SUPPORT, Office, plan, until
 
 
 async def test_a_caller_who_hangs_up_while_it_rings_stops_the_phones(office: Office) -> None:
@@ -62,3 +64,24 @@ async def test_a_defect_of_ours_sends_the_caller_on_to_the_fallback(office: Offi
     await office.over()
     assert caller.in_fallback
     assert office.paper.outcomes() == ["failed"]
+
+
+async def test_a_message_is_bounded_as_the_line_says(office: Office) -> None:
+    rules = VoicemailRules(min_seconds=2, max_seconds=90, silence_seconds=7)
+    office.plan = replace(plan(), line=replace(SUPPORT, voicemail=rules))
+    caller = await office.call()
+    await until(lambda: office.asterisk.recordings, "a message is being recorded")
+    asked = office.asterisk.recorded_with
+    assert (asked["maxDurationSeconds"], asked["maxSilenceSeconds"]) == (90, 7)
+    assert (asked["terminateOn"], asked["beep"]) == ("#", True)
+    caller.hangs_up()
+    await office.over()
+
+
+async def test_a_message_that_cannot_be_recorded_sends_the_caller_on_and_is_still_told_of(office: Office) -> None:
+    office.plan = plan()
+    office.asterisk.broken.add("record")
+    caller = await office.call()
+    await until(lambda: caller.in_fallback, "a caller whose message cannot be recorded is not left alone")
+    await office.over()
+    assert len(office.mail.taken_in) == 1

@@ -93,6 +93,8 @@ class FakeAsterisk:
         self.rung_endpoints: list[str] = []
         self.states: dict[str, str] = {}
         self.recordings: dict[str, str] = {}
+        self.recorded_with: dict[str, Any] = {}
+        """What was asked for with the last recording."""
         self.broken: set[str] = set()
         """Verbs ("addChannel", "play", …) that Asterisk answers with 500."""
         self.on_device_state: Any = None
@@ -189,3 +191,4 @@ class FakeAsterisk:
                 self.tell(PlaybackFinished(playback=state))
             case ["record"]:
                 self.recordings[query["name"]] = party.channel.id
+                self.recorded_with = query
