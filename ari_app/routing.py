@@ -39,7 +39,9 @@ class CurrentTable:
         now = datetime.now(UTC)
         self._table = await asyncio.to_thread(build_table, inputs, now - _PAST, now + HORIZON)
         await self._on_change(self._table)
-        gc.freeze()  # a large table must not be walked by the collector, least of all during a call
+        if not gc.get_freeze_count():
+            gc.collect()
+            gc.freeze()  # what a worker has from the start must not be walked by the collector during calls
 
     async def keep_fresh(self, database_url: str) -> None:
         """Reloads on every change of the rota, and at least every minute, for ever."""

@@ -68,7 +68,7 @@ class Worker:
             access.password,
             f"vigie-{settings.name}",
             on_broadcast=lambda broadcast: self._on_broadcast(desk, broadcast),
-            on_device_state=self._presence.on_device_state,
+            on_device_state=lambda event: self._presence.on_device_state(ari, event),
             on_connected=lambda: self._on_connected(ari),
         )
         desk = Desk(
@@ -135,6 +135,7 @@ class Worker:
             log.exception("call %s was lost by this worker", broadcast.channel.id)
 
     async def _drain(self) -> None:
+        self._stopping.set()
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
             await asyncio.wait(self._calls, timeout=DRAIN_SECONDS)

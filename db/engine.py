@@ -20,6 +20,11 @@ def make_engine(url: str) -> AsyncEngine:
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "vigie",
+            # A server whose machine has vanished says nothing: notice it well before the kernel does.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 25_000,
             "options": "-c timezone=UTC",
         },
     )

@@ -117,11 +117,24 @@ class Ari:
         except (Conflict, NotFound):
             self._dispatch.forget(leg)
             return None
+        except Disconnected:
+            if not await self._was_granted(leg):
+                self._dispatch.forget(leg)
+                return None
         except BaseException:
             self._dispatch.forget(leg)
             raise
         await self._in_hand(leg)
         return leg
+
+    async def _was_granted(self, leg: Leg) -> bool:
+        """Whether a claim whose reply was lost came to something, asked over the next connection."""
+        try:
+            application = await self.request("GET", f"applications/{self.app}")
+        except AriError as error:
+            log.warning("the call %s may be ours, nobody can tell: %s", leg.id, error)
+            return False
+        return leg.id in application["channel_ids"]
 
     async def originate(
         self,
@@ -160,6 +173,10 @@ class Ari:
                 self._dispatch.forget(leg)
                 raise
             leg.end(Hangup.unseen("subscriber absent", SUBSCRIBER_ABSENT))
+        except asyncio.CancelledError:
+            leg.unwanted = True
+            await self.finish(leg.hangup(), f"hanging up {leg_id}")
+            raise
         except BaseException:
             leg.unwanted = True
             raise
@@ -167,7 +184,9 @@ class Ari:
 
     def _adopt(self, event: StasisStart) -> None:
         if self._on_stasis is None:
-            log.warning("channel %s (%s) came unasked", event.channel.id, event.channel.name)
+            log.warning("channel %s (%s) came unasked and is hung up", event.channel.id, event.channel.name)
+            stranger = Leg(self, event.channel)
+            self._start(self._bounded(stranger.hangup(), f"hanging up {stranger.id}"))
             return
         leg = self._dispatch.add(Leg(self, event.channel))
         leg.saw_start(event.channel)

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
+RECONNECT_SECONDS = 10.0
+"""How long a request waits for a connection that was lost, so that a short cut costs no call its hunt."""
+
 DOWNLOAD_SECONDS = 30.0
 
 
@@ -89,10 +92,19 @@ class Link:
             self._connection = None
 
     async def request(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
-        """The decoded body of the reply; None if it has none."""
+        """The decoded body of the reply; None if it has none. Waits for the next connection if there is none now."""
+        if self._connection is None:
+            await self._connected_again(f"{method} {uri}")
         if self._connection is None:
             raise Disconnected(f"{method} {uri}: not connected")
         return await self._connection.request(method, uri, query, body)
+
+    async def _connected_again(self, request: str) -> None:
+        try:
+            async with asyncio.timeout(RECONNECT_SECONDS):
+                await self.up.wait()
+        except TimeoutError:
+            raise Disconnected(f"{request}: not connected for {RECONNECT_SECONDS} s") from None
 
     async def download(self, uri: str) -> bytes:
         """The bytes at ``uri``, over HTTP."""

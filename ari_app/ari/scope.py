@@ -26,8 +26,12 @@ class Scope:
         self._cancelling = task.cancelling()
 
     def cancel(self) -> None:
-        """Cancels the task inside; does nothing if there is none, or the second time."""
-        if self._task is not None and not self._cancelled:
+        """Cancels the task inside; does nothing if there is none, or the second time.
+
+        A task that finds out by itself is not cancelled: it is about to raise, and a cancellation would strike it
+        only after it has left the scope.
+        """
+        if self._task is not None and not self._cancelled and self._task is not asyncio.current_task():
             self._cancelled = True
             self._task.cancel()
 

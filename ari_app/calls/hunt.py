@@ -94,7 +94,7 @@ class Ring:
         """Tries the person's contact methods in order, unless they are, or come to be, in another conversation."""
         call, person = self._call, candidate.person
         presence = call.desk.presence
-        if await presence.is_engaged(call.desk.ari, person.id):
+        if await presence.is_engaged(person.id):
             call.skip(candidate, self._round, self._step.position)
             return
         try:
@@ -164,14 +164,14 @@ class Ring:
     async def _connect(self, attempt: Attempt, leg: Leg) -> None:
         """Puts caller and person together until one of them hangs up; all other offers of the step are withdrawn."""
         call, desk = self._call, self._call.desk
-        for offer in self._offers - {asyncio.current_task()}:
-            offer.cancel()
         async with desk.presence.engaged(desk.ari, attempt.candidate.person.id):
             await self._comfort.stop()
             await call.answer()
             async with await desk.ari.bridge(str(call.id)) as bridge:
                 await bridge.add(call.caller, leg)
                 attempt.connected = True
+                for offer in self._offers - {asyncio.current_task()}:
+                    offer.cancel()
                 attempt.tell(EventKind.CONNECTED)
                 await asyncio.get_running_loop().create_future()
 

@@ -4,7 +4,6 @@ The truth is Asterisk's: a custom device state per person (``Stasis:vigie-person
 set. Asterisk keeps these across restarts, so a state with no talking channel behind it counts for nothing.
 """
 
-import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,38 +22,40 @@ def event_source(person: int) -> str:
 
 
 class Presence:
-    """The people in conversation on one Asterisk."""
+    """The people in conversation, and on which Asterisk."""
 
     def __init__(self) -> None:
-        self._engaged: set[int] = set()
+        self._engaged: dict[int, Ari] = {}
         self._watchers: defaultdict[int, set[Callable[[], None]]] = defaultdict(set)
 
-    def on_device_state(self, event: DeviceStateChanged) -> None:
-        """Takes in what another worker, or this one, has set."""
+    def on_device_state(self, ari: Ari, event: DeviceStateChanged) -> None:
+        """Takes in what another worker, or this one, has set on an Asterisk."""
         name = event.device_state.name
         if name.startswith(_PREFIX):
-            self._set(int(name.removeprefix(_PREFIX)), event.device_state.state == "INUSE")
+            self._set(ari, int(name.removeprefix(_PREFIX)), event.device_state.state == "INUSE")
 
     async def resync(self, ari: Ari) -> None:
         """Starts afresh from what Asterisk knows, dropping states that no talking channel stands behind."""
-        talking = await _talking(ari)
-        for state in await ari.device_states():
+        states = await ari.device_states()
+        talking = await _talking(ari)  # after the states: who begins to talk in between must not be forgotten
+        for state in states:
             if not state.name.startswith(_PREFIX):
                 continue
             person = int(state.name.removeprefix(_PREFIX))
             if state.state == "INUSE" and person not in talking:
                 await ari.delete_device_state(state.name)
-            self._set(person, state.state == "INUSE" and person in talking)
+            self._set(ari, person, state.state == "INUSE" and person in talking)
 
-    async def is_engaged(self, ari: Ari, person: int) -> bool:
+    async def is_engaged(self, person: int) -> bool:
         """Whether ``person`` is in conversation; a state left behind by a conversation that is over is cleared."""
-        if person not in self._engaged:
+        ari = self._engaged.get(person)
+        if ari is None:
             return False
         if person in await _talking(ari):
             return True
         log.warning("person %s was marked as in conversation without being in one", person)
         await ari.delete_device_state(f"{_PREFIX}{person}")
-        self._set(person, False)
+        self._set(ari, person, False)
         return False
 
     def seems_engaged(self, person: int) -> bool:
@@ -76,21 +77,22 @@ class Presence:
     async def engaged(self, ari: Ari, person: int) -> AsyncIterator[None]:
         """While inside, ``person`` is in conversation for every worker."""
         name = f"{_PREFIX}{person}"
-        self._set(person, True)
+        self._set(ari, person, True)
         try:
-            await ari.set_device_state(name, "INUSE")
+            await _mark(ari, name)
             yield
         finally:
-            self._set(person, False)
-            await asyncio.shield(_release(ari, name))
+            self._set(ari, person, False)
+            await ari.finish(ari.delete_device_state(name), f"clearing {name}")
 
-    def _set(self, person: int, engaged: bool) -> None:
-        if engaged and person not in self._engaged:
-            self._engaged.add(person)
+    def _set(self, ari: Ari, person: int, engaged: bool) -> None:
+        if not engaged:
+            if self._engaged.get(person) is ari:
+                del self._engaged[person]
+        elif person not in self._engaged:
+            self._engaged[person] = ari
             for act in tuple(self._watchers.get(person, ())):
                 act()
-        elif not engaged:
-            self._engaged.discard(person)
 
 
 async def _talking(ari: Ari) -> set[int]:
@@ -98,8 +100,9 @@ async def _talking(ari: Ari) -> set[int]:
     return {int(person) for person in people if person}
 
 
-async def _release(ari: Ari, name: str) -> None:
+async def _mark(ari: Ari, name: str) -> None:
+    """Tells the other workers; a conversation does not wait for want of that."""
     try:
-        await ari.delete_device_state(name)
+        await ari.set_device_state(name, "INUSE")
     except AriError as error:
-        log.warning("%s could not be cleared, it will be when it is next looked at: %s", name, error)
+        log.warning("%s could not be set, other workers may ring them: %s", name, error)

@@ -34,7 +34,7 @@ NO_SUCH_NUMBER = Phrase(
 REASSURANCE = Phrase(
     "Nous cherchons à joindre la personne d'astreinte. Merci de patienter.",
     "We are trying to reach the person on call. Please hold the line.",
-    otherwise="pls-wait-connect-call",
+    otherwise="one-moment-please",
 )
 LEAVE_MESSAGE = Phrase(
     "Personne n'a pu prendre votre appel. Laissez votre message après le signal, puis appuyez sur dièse.",

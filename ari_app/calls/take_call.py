@@ -27,9 +27,10 @@ async def take_call(caller: Leg, desk: Desk) -> None:
             await serve(call)
     except HungUp as end:
         call.tell(EventKind.CALLER_HUNG_UP, leg=caller.id, hangup=end.hangup)
-    if call.message_asked:
-        await desk.mailroom.take_in(call)
-    call.end(Outcome.ANSWERED if call.taken_by else Outcome.ABANDONED)
+    finally:  # also when this worker is told to stop
+        if call.message_asked:
+            await desk.mailroom.take_in(call)
+        call.end(Outcome.ANSWERED if call.taken_by else Outcome.ABANDONED)
 
 
 async def serve(call: Call) -> None:

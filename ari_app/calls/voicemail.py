@@ -3,8 +3,6 @@
 What becomes of the recording is the mail room's affair (:mod:`ari_app.calls.mailroom`).
 """
 
-import asyncio
-
 from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
@@ -23,5 +21,5 @@ async def take_message(call: Call) -> None:
         f"vigie-{call.id}", max_seconds=rules.max_seconds, silence_seconds=rules.silence_seconds
     )
     call.tell(EventKind.VOICEMAIL_STARTED, leg=caller.id)
-    recording = await asyncio.shield(call.recording.finished)
+    recording = await call.recording.finished
     await call.say(prompts.MESSAGE_KEPT if recording.seconds >= rules.min_seconds else prompts.NO_MESSAGE)

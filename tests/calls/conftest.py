@@ -87,7 +87,7 @@ class Office:
         self.paper = Paper()
         self.mail = Mail()
         self.presence = Presence()
-        self.asterisk.on_device_state = self.presence.on_device_state
+        self.asterisk.on_device_state = lambda event: self.presence.on_device_state(self.asterisk.ari, event)
         self.plan = plan(PlanStep(1, RingOrder.TOGETHER, (ALICE,)))
         self.calls: list[asyncio.Task[None]] = []
         desk: Any = SimpleNamespace(plan=self._plan)

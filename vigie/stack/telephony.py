@@ -96,5 +96,5 @@ async def follow_accounts(settings: Settings) -> None:
         try:
             if await reload_telephony(settings):
                 log.info("Asterisk has read the changed trunks and phones")
-        except (VigieError, DatabaseError) as error:
+        except (VigieError, DatabaseError, OSError, TimeoutError) as error:
             log.error("Asterisk keeps its trunks and phones as they were. %s", error)
