@@ -1,7 +1,9 @@
 """The ends a call can come to."""
 
+import asyncio
 from dataclasses import replace
 
+from ari_app.ari.events import ChannelHangupRequest
 from oncall.plan import PlanStep, RingOrder, VoicemailRules
 from tests.calls.conftest import SUPPORT, Office, plan, until
 
@@ -85,3 +87,37 @@ async def test_a_message_that_cannot_be_recorded_sends_the_caller_on_and_is_stil
     await until(lambda: caller.in_fallback, "a caller whose message cannot be recorded is not left alone")
     await office.over()
     assert len(office.mail.taken_in) == 1
+
+
+async def test_a_phone_that_is_just_beginning_to_ring_stops_when_the_caller_hangs_up(office: Office) -> None:
+    office.asterisk.replies.clear()
+    caller = await office.call()
+    alice = await office.asterisk.rung("PJSIP/alice")
+    caller.hangs_up()
+    await until(lambda: not alice.alive, "alice is left alone")
+    await office.over()
+    assert office.paper.outcomes() == ["abandoned"]
+
+
+async def test_a_hangup_that_only_our_next_request_finds_out_costs_no_message(office: Office) -> None:
+    office.plan = plan()
+    caller = await office.call()
+    await until(lambda: office.asterisk.recordings, "a message is being recorded")
+    (name,) = office.asterisk.recordings
+    office.asterisk.tell(ChannelHangupRequest(channel=caller.channel, cause=16))
+    caller.alive = False
+    office.asterisk.finish_recording(name)
+    await office.over()
+    assert len(office.mail.taken_in) == 1
+    assert len(office.paper.outcomes()) == 1
+
+
+async def test_a_worker_that_stops_keeps_the_message_that_is_being_left(office: Office) -> None:
+    office.plan = plan()
+    caller = await office.call()
+    await until(lambda: office.asterisk.recordings, "a message is being recorded")
+    office.calls[0].cancel()
+    await asyncio.wait(office.calls)
+    assert not caller.alive
+    assert len(office.mail.taken_in) == 1
+    assert len(office.paper.outcomes()) == 1

@@ -93,6 +93,9 @@ class FakeAsterisk:
         self.rung_endpoints: list[str] = []
         self.states: dict[str, str] = {}
         self.recordings: dict[str, str] = {}
+        self.replies = asyncio.Event()
+        """Cleared, what is rung rings, but its reply keeps us waiting."""
+        self.replies.set()
         self.recorded_with: dict[str, Any] = {}
         """What was asked for with the last recording."""
         self.broken: set[str] = set()
@@ -141,7 +144,9 @@ class FakeAsterisk:
             case ["POST", "events", "claim"]:
                 return None
             case ["POST", "channels", channel]:
-                return self._originate(channel, query, body)
+                reply = self._originate(channel, query, body)
+                await self.replies.wait()
+                return reply
             case [_, *parts] if parts[-1] in self.broken:
                 raise request_failed(uri, 500, "broken by the test")
             case ["DELETE", "channels", channel]:
