@@ -39,12 +39,13 @@ class Mailroom:
 
         Returns when the outcome is settled; storing goes on beside, as long as it takes.
         """
-        message = await self._fetch(call) if call.recording else None
-        enough = message is not None and message.duration_ms >= call.plan.line.voicemail.min_seconds * 1000
-        if message is not None:
-            call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
-        call.end(Outcome.VOICEMAIL if enough else Outcome.NO_MESSAGE)
-        task = asyncio.create_task(self._keep(call, message if enough else None))
+        try:
+            message, fetched = await self._message(call), True
+        except AriError as error:
+            log.warning("the message waits in Asterisk: %s", error)
+            message, fetched = None, False
+        call.end(Outcome.VOICEMAIL if message or not fetched else Outcome.NO_MESSAGE)
+        task = asyncio.create_task(self._keep(call, message, fetched))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
 
@@ -53,27 +54,36 @@ class Mailroom:
         while self._storing:
             await asyncio.wait(self._storing)
 
-    async def _fetch(self, call: Call) -> Message | None:
-        assert call.recording is not None
+    async def _message(self, call: Call) -> Message | None:
+        """The caller's message; None if there is none, or one too short to be one."""
+        if call.recording is None:
+            return None
         try:
             async with asyncio.timeout(_FINISH_SECONDS):
-                await asyncio.shield(call.recording.finished)
-        except (TimeoutError, AriError) as error:
-            log.warning("Asterisk did not say that the recording is over: %s", error or "no answer")
+                await call.recording.finished
+        except TimeoutError:
+            log.warning("Asterisk did not say that recording %s is over", call.recording.name)
         try:
             wav = await self._ari.download(f"recordings/stored/{call.recording.name}/file")
         except NotFound:
             return None
-        return await asyncio.to_thread(read_message, wav)
+        message = await asyncio.to_thread(read_message, wav)
+        enough = message.duration_ms >= call.plan.line.voicemail.min_seconds * 1000
+        call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
+        return message if enough else None
 
-    async def _keep(self, call: Call, message: Message | None) -> None:
+    async def _keep(self, call: Call, message: Message | None, fetched: bool) -> None:
         delay = _FIRST_DELAY
         while True:
             try:
+                if not fetched:
+                    message, fetched = await self._message(call), True
                 await self._store(call, message)
                 break
-            except DatabaseError as error:
-                log.warning("the message waits in Asterisk, the database is away: %s", error)
+            except (AriError, DatabaseError) as error:
+                log.warning("the message waits in Asterisk: %s", error)
+            except Exception:
+                log.exception("the message waits in Asterisk")
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY)
         if message is not None:

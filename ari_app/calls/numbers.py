@@ -8,13 +8,14 @@ def e164(number: str, region: str) -> str | None:
 
     A withheld number ("anonymous", empty) and one that no telephone can have are None as well.
     """
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(parsed):
-        return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    for form in (number, f"+{number}"):  # some carriers leave the + of a foreign number out
+        try:
+            parsed = phonenumbers.parse(form, region)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_possible_number(parsed):
+            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return None
 
 
 def spoken(number: str, region: str) -> str:
