@@ -190,6 +190,10 @@ class Incoming(Party):
         """Refuses the call with this SIP response."""
         await self._request("DELETE", "", reason_code=Q850_OF_SIP[sip])
 
+    async def redirects(self, address: str) -> None:
+        """Answers with SIP 302: the call is to go to ``address`` instead, a SIP URI."""
+        await self._request("POST", "redirect", endpoint=f"PJSIP/{address}")
+
     async def is_left_alone(self, *, within: float = 10) -> None:
         """Waits until the telephone stops ringing."""
         assert not self.is_up, f"{self.who} has answered"

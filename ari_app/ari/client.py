@@ -63,7 +63,7 @@ class Ari:
         self.app = app
         self._on_stasis = on_stasis
         self._on_connected = on_connected
-        self._dispatch = Dispatcher(self._adopt, on_broadcast, on_device_state)
+        self._dispatch = Dispatcher(self._adopt, self._refuse, on_broadcast, on_device_state)
         self._link = Link(url, username, password, app, self._dispatch, self._greet)
         self._subscriptions: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -184,13 +184,16 @@ class Ari:
 
     def _adopt(self, event: StasisStart) -> None:
         if self._on_stasis is None:
-            log.warning("channel %s (%s) came unasked and is hung up", event.channel.id, event.channel.name)
-            stranger = Leg(self, event.channel)
-            self._start(self._bounded(stranger.hangup(), f"hanging up {stranger.id}"))
+            self._refuse(event.channel)
             return
         leg = self._dispatch.add(Leg(self, event.channel))
         leg.saw_start(event.channel)
         self._on_stasis(leg, event)
+
+    def _refuse(self, channel: Channel) -> None:
+        """Hangs up a channel that nobody here asked for, such as one that a called phone wants its call to go to."""
+        log.warning("channel %s (%s) was not asked for and is hung up", channel.id, channel.name)
+        self._start(self._bounded(Leg(self, channel).hangup(), f"hanging up {channel.id}"))
 
     async def _in_hand(self, leg: Leg) -> None:
         """Returns once a claimed leg is in our hands, or has ended: of a caller who hangs up in between Asterisk says

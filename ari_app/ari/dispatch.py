@@ -7,6 +7,7 @@ from typing import Any
 from .events import (
     AnyEvent,
     CallBroadcast,
+    Channel,
     ChannelDestroyed,
     ChannelDtmfReceived,
     ChannelHangupRequest,
@@ -33,12 +34,14 @@ class Dispatcher:
     def __init__(
         self,
         adopt: Callable[[StasisStart], None],
+        refuse: Callable[[Channel], None],
         on_broadcast: Callable[[CallBroadcast], None] | None,
         on_device_state: Callable[[DeviceStateChanged], None] | None,
     ) -> None:
         self.legs: dict[str, Leg] = {}
         self.recordings: dict[str, RecordingUnderWay] = {}
         self._adopt = adopt
+        self._refuse = refuse
         # So that a late or repeated StasisStart does not bring a dead leg back.
         self._ended: deque[str] = deque(maxlen=1000)
         self._handlers: dict[type[AnyEvent], Callable[[Any], None]] = {
@@ -87,6 +90,8 @@ class Dispatcher:
             leg.saw(event.channel)
 
     def _dial(self, event: Dial) -> None:
+        if event.forwarded is not None:
+            self._refuse(event.forwarded)
         if leg := self.legs.get(event.peer.id):
             leg.saw_dial(event)
 

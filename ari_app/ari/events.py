@@ -99,8 +99,12 @@ class ChannelStateChange(Event, frozen=True, gc=False, tag=True):
 
 
 class Dial(Event, frozen=True, gc=False, tag=True):
+    """What becomes of a leg being called; ``forwarded`` is the channel that Asterisk made because the one called
+    wants the call to go elsewhere (SIP 302)."""
+
     peer: Channel
     dialstatus: str = ""
+    forwarded: Channel | None = None
 
 
 class ChannelDtmfReceived(Event, frozen=True, gc=False, tag=True):

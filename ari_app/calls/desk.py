@@ -45,7 +45,11 @@ class Desk:
             leg_id=attempt.leg_id,
             caller_id=f'"{line.name.translate(_UNQUOTED)}" <{shown}>',
             timeout=method.ring_seconds + _GRACE,
-            variables={"VIGIE_CALL": str(call.id), "VIGIE_PERSON": str(attempt.candidate.person.id)},
+            variables={
+                "VIGIE_CALL": str(call.id),
+                "VIGIE_PERSON": str(attempt.candidate.person.id),
+                "FORWARD_CONTEXT": "vigie-phones",  # a phone that answers SIP 302 leads nowhere
+            },
             originator=call.caller.id,
         )
 

@@ -5,7 +5,7 @@ Telephones ring for 60 s here: the next one rings within seconds only because th
 
 import pytest
 
-from lab.phones import rejecting
+from lab.phones import rejecting, ringing
 from lab.waiting import eventually
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
@@ -220,3 +220,22 @@ async def test_a_ringing_call_is_withdrawn_from_somebody_who_takes_another(world
     trace = await world.trace(first)
     assert trace.dispositions == [("Alice", Disposition.WITHDRAWN), ("Carol", Disposition.CALLER_GONE)]
     assert (await world.trace(second)).dispositions == [("Alice", Disposition.ACCEPTED)]
+
+
+@pytest.mark.parametrize(
+    "user", ["+33899000001", "PJSIP%2F+33899000001%40trunk-lab", "Local%2F+33180000001%40vigie-in"]
+)
+async def test_a_phone_that_sends_its_calls_elsewhere_connects_nobody_there(world: World, user: str) -> None:
+    mobile, elsewhere = world.mobile("+33612000006"), world.mobile("+33899000001")
+    elsewhere.does_by_itself(ringing)  # it may begin to ring; that is stopped at once
+    caller = await world.call("mobile")
+    frank = await mobile.rings()
+    await frank.redirects(f"sip:{user}@{world.carrier}")
+    carol = await world.phone("carol").rings()
+    for attempt in elsewhere.calls:
+        await attempt.is_left_alone(within=2)
+    await caller.hangs_up()
+    await carol.is_left_alone()
+
+    trace = await world.trace(caller)
+    assert trace.dispositions == [("Frank", Disposition.UNREACHABLE), ("Carol", Disposition.CALLER_GONE)]
