@@ -95,6 +95,10 @@ class Phone:
         await self.call.hears_something(within=within)
 
 
+async def ringing(_call: Incoming) -> None:
+    """The habit of letting it ring."""
+
+
 def rejecting(sip: int) -> Habit:
     """The habit of refusing every call with this SIP response."""
 
