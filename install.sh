@@ -15,12 +15,15 @@ readonly ASTERISK_PACKAGES=asterisk,asterisk-core-sounds-fr-wav,asterisk-core-so
 readonly PACKAGES=(ari_app db lab notify oncall scheduler vigie)
 readonly NEEDED_MB=1500
 readonly PYTHON=/usr/bin/python3
+readonly UNFINISHED=$HOME_DIR/.packages-unfinished # apt-get was begun: a program may be there without its libraries
 jobs=()
 
 say() { printf '\e[1mvigie\e[0m %4ds  %s\n' "$SECONDS" "$*"; }
 clean_up() {
     local job
-    for job in "${jobs[@]}"; do kill -- "-$job" 2>/dev/null || true; done
+    exec 2>/dev/null # what the shell says of each job that it ends
+    for job in "${jobs[@]}"; do kill -- "-$job" || true; done
+    wait || true
     rm -rf "$LOG"
 }
 fail() {
@@ -59,21 +62,24 @@ lock_stamp() { { "$PYTHON" -V && cat requirements.lock; } | sha256sum | cut -d' 
 # --- how it gets there ---------------------------------------------------------------------------------------------
 
 install_packages() {
-    say "Debian packages: $*"
+    say "Debian packages: ${*:-what was interrupted}"
     export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
-    [[ -z $(dpkg --audit) ]] || dpkg --configure -a
     if [[ ! -e /etc/postgresql-common/createcluster.conf ]]; then
         # Vigie runs a cluster of its own; without this the package would make and start another one.
         mkdir -p /etc/postgresql-common
         echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
     fi
     local get=(apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120)
+    [[ -z $(dpkg --audit) ]] || dpkg --configure -a >"$LOG/apt" 2>&1 || true # what remains wrong, apt-get says
+    [[ ! -e $UNFINISHED ]] || "${get[@]}" install -y --fix-broken >"$LOG/apt" 2>&1 || true
+    touch "$UNFINISHED"
     if ! "${get[@]}" install -y --no-install-recommends "$@" >"$LOG/apt" 2>&1; then
         say 'Debian packages: refreshing the lists first'
         "${get[@]}" update >>"$LOG/apt" 2>&1 || true # a dead third-party source must not stop us
         "${get[@]}" install -y --no-install-recommends "$@" >>"$LOG/apt" 2>&1 ||
             fail 'apt-get could not install them:' "$(tail -5 "$LOG/apt")"
     fi
+    rm "$UNFINISHED"
 }
 
 make_user() {
@@ -98,6 +104,7 @@ fetch_asterisk() {
 
 make_venv() {
     local venv=$1
+    local -x TMPDIR=$LOG # an interrupted pip leaves much behind
     rm -rf "$venv"
     "$PYTHON" -m venv "$venv"
     "$venv/bin/pip" install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements.lock \
@@ -146,10 +153,11 @@ install_for_machine() {
     flock -n 9 || { say 'another install.sh is running; waiting for it' && flock 9; }
     LOG=$(mktemp -d)
     trap clean_up EXIT
+    trap 'exit 130' INT # apt-get stops in good order, which looks as if nobody had interrupted us
 
     local packages venv=$HOME_DIR/venv
     mapfile -t packages < <(missing_packages)
-    if ((${#packages[@]})); then
+    if ((${#packages[@]})) || [[ -e $UNFINISHED ]]; then
         [[ ${ID:-} == debian ]] || fail_elsewhere "${packages[@]}"
         local free
         free=$(df --output=avail -m "$HOME_DIR" | tail -1)
