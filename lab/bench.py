@@ -53,10 +53,10 @@ async def bench(rate: int, seconds: int, workers: int) -> dict[str, dict[str, fl
             results = {}
             for name, numbers in ways.items():
                 await load(numbers, pbx=settings.sip_bind, trunk=TRUNK, calls=rate * 2, rate=rate)  # warm up
-                before = cpu(stack)
+                before, machine = cpu(stack), machine_seconds()
                 measured = await load(numbers, pbx=settings.sip_bind, trunk=TRUNK, calls=rate * seconds, rate=rate)
                 used = {part: (after - before[part]) * 1000 / measured.calls for part, after in cpu(stack).items()}
-                results[name] = figures(measured) | used
+                results[name] = figures(measured) | used | taken_from_us(machine, machine_seconds())
             await check_journal(stack.database_url, calls=rate * (2 + seconds))
             return results
 
@@ -67,11 +67,22 @@ def did(number: int) -> str:
 
 def cpu(stack: Stack) -> dict[str, float]:
     """Processor seconds used so far by Asterisk, by our own processes and by PostgreSQL."""
-    totals = {"cpu asterisk": 0.0, "cpu python": 0.0, "cpu postgresql": 0.0}
+    totals = {"cpu Asterisk": 0.0, "Python": 0.0, "PostgreSQL": 0.0}
     for part in stack.parts:
-        kind = {"Asterisk": "cpu asterisk", "PostgreSQL": "cpu postgresql"}.get(part.name, "cpu python")
+        kind = {"Asterisk": "cpu Asterisk", "PostgreSQL": "PostgreSQL"}.get(part.name, "Python")
         totals[kind] += cpu_seconds([part.pid, *_children(part.pid)])
     return totals
+
+
+def machine_seconds() -> list[int]:
+    """What the machine's processors have done so far, in ticks, as proc(5) lists it under "cpu"."""
+    return [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+
+
+def taken_from_us(before: list[int], after: list[int]) -> dict[str, float]:
+    """How much of the processors' time was idle, and how much a hypervisor gave to others, in percent."""
+    spent = [now - then for then, now in zip(before, after, strict=True)]
+    return {"idle %": 100 * spent[3] / sum(spent), "stolen %": 100 * spent[7] / sum(spent)}
 
 
 def _children(pid: int) -> list[int]:
@@ -124,7 +135,10 @@ def show(ways: dict[str, dict[str, float]], rate: int, seconds: int) -> None:
         table.add_row(way, *(f"{value:.0f}" if value == int(value) else f"{value:.1f}" for value in values.values()))
     console = Console(width=100, highlight=False)
     console.print(table)
-    console.print("p50 … max: milliseconds of delay; cpu: milliseconds of processor per call")
+    console.print(
+        "p50 … max: milliseconds of delay; cpu: milliseconds of processor per call; "
+        "stolen: given to others by the hypervisor"
+    )
 
 
 def show_lookup(figures: dict[str, float]) -> None:
