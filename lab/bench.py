@@ -133,7 +133,7 @@ def show(ways: dict[str, dict[str, float]], rate: int, seconds: int) -> None:
         table.add_column(name, justify="right")
     for way, values in ways.items():
         table.add_row(way, *(f"{value:.0f}" if value == int(value) else f"{value:.1f}" for value in values.values()))
-    console = Console(width=100, highlight=False)
+    console = Console(width=118, highlight=False)
     console.print(table)
     console.print(
         "p50 … max: milliseconds of delay; cpu: milliseconds of processor per call; "
