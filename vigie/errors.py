@@ -2,6 +2,7 @@
 
 VigieError              root; always says what is wrong and how to mend it
 ├── SettingsError       a VIGIE_* variable is unknown or has an impossible value
+├── FileRefused         a file named on the command line cannot be read or written
 └── StackError          a program of the stack cannot run
     ├── AlreadyRunning  another stack holds the state directory
     ├── PortTaken       somebody else listens where we must
@@ -10,6 +11,8 @@ VigieError              root; always says what is wrong and how to mend it
     ├── ProgramFailed   a program ended, or answered with an error
     └── NotReady        a program did not become ready in time
 """
+
+from pathlib import Path
 
 
 class VigieError(Exception):
@@ -23,6 +26,16 @@ class VigieError(Exception):
 
 class SettingsError(VigieError):
     pass
+
+
+class FileRefused(VigieError):
+    """``what`` cannot be done with ``path``: "read" or "written"."""
+
+    def __init__(self, path: Path, what: str, error: OSError) -> None:
+        remedy = ""
+        if isinstance(error, PermissionError):
+            remedy = "Commands of root are run by the user vigie, who may not enter root's directories."
+        super().__init__(f"{path} cannot be {what}: {error.strerror}.", remedy)
 
 
 class StackError(VigieError):

@@ -8,7 +8,7 @@ import typer
 
 from vigie.commands.database import opened
 from vigie.commands.printing import AsJson, duration, print_json
-from vigie.errors import VigieError
+from vigie.errors import FileRefused
 from vigie.settings import Settings, read_settings
 from vigie.site.check import read_site
 from vigie.site.errors import BadSite, Problem
@@ -86,7 +86,7 @@ def _read(file: Path, settings: Settings) -> Site:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise VigieError(f"{file} cannot be read: {error.strerror}.") from error
+        raise FileRefused(file, "read", error) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise BadSite([Problem(line, "", "this is not UTF-8 text")]) from error

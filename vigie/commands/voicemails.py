@@ -10,7 +10,7 @@ import typer
 from db.queries import MessageSummary, message_audio, recent_messages
 from vigie.commands.database import opened
 from vigie.commands.printing import AsJson, duration, local, print_json, print_table
-from vigie.errors import VigieError
+from vigie.errors import FileRefused
 from vigie.settings import Settings, read_settings
 
 
@@ -60,4 +60,4 @@ def _write(path: Path, audio: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(audio)
     except OSError as error:
-        raise VigieError(f"{path} cannot be written: {error.strerror}.") from error
+        raise FileRefused(path, "written", error) from error
