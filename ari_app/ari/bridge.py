@@ -26,21 +26,11 @@ class Bridge:
         for leg in legs:
             await leg.quiet()
         try:
-            await self._request("addChannel", legs)
+            await self._ari.request("POST", f"bridges/{self.id}/addChannel", channel=",".join(leg.id for leg in legs))
         except RequestFailed:
             for leg in legs:
                 await leg.check_soon()
             raise
-
-    async def remove(self, leg: Leg) -> None:
-        """Takes a leg out; nothing if it or the bridge is gone."""
-        if leg.hangup_cause is not None:
-            return
-        try:
-            await self._request("removeChannel", (leg,))
-        except RequestFailed as error:
-            if error.status not in (400, 404, 422):
-                raise
 
     async def destroy(self) -> None:
         """Destroys the bridge; nothing if it is gone."""
@@ -56,6 +46,3 @@ class Bridge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._ari.finish(self.destroy(), f"destroying bridge {self.id}")
-
-    async def _request(self, verb: str, legs: tuple[Leg, ...]) -> None:
-        await self._ari.request("POST", f"bridges/{self.id}/{verb}", channel=",".join(leg.id for leg in legs))

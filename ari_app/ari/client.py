@@ -220,17 +220,9 @@ class Ari:
         await self.request("POST", f"bridges/{bridge_id}", type=kind)
         return Bridge(self, bridge_id)
 
-    async def bridges(self) -> list[str]:
-        """The ids of all bridges."""
-        return [bridge["id"] for bridge in await self.request("GET", "bridges")]
-
     async def channels(self) -> list[Channel]:
         """All channels, whoever's they are."""
         return convert(await self.request("GET", "channels"), list[Channel])
-
-    async def recordings(self) -> list[str]:
-        """The names of all stored recordings."""
-        return [recording["name"] for recording in await self.request("GET", "recordings/stored")]
 
     async def delete_recording(self, name: str) -> None:
         """Deletes a stored recording; does nothing if there is none."""
@@ -252,9 +244,9 @@ class Ari:
     async def subscribe(self, event_sources: Collection[str]) -> None:
         """Asks for the events of sources (``deviceState:Stasis:x``), now if connected and after each reconnection."""
         new = sorted(set(event_sources) - self._subscriptions)
-        self._subscriptions.update(new)
         if self.connected:
             await self._subscribe(new)
+        self._subscriptions.update(new)
 
     # --- what legs, bridges and recordings need
 

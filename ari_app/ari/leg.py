@@ -7,7 +7,7 @@ from uuid import uuid4
 from .errors import AriError, NotFound, PlaybackFailed
 from .hangup import Hangup
 from .life import Life
-from .recording import Recording, RecordingUnderWay
+from .recording import RecordingUnderWay
 
 
 class Leg(Life):
@@ -49,34 +49,12 @@ class Leg(Life):
         await self._until(lambda: bool(self._digits))
         return self._digits.popleft()
 
-    def forget_digits(self) -> None:
-        """Drops the digits pressed so far."""
-        self._digits.clear()
-
-    async def moh(self, moh_class: str | None = None) -> None:
+    async def moh(self) -> None:
         """Starts music on hold."""
-        await self._command("POST", "moh", mohClass=moh_class)
+        await self._command("POST", "moh")
 
     async def stop_moh(self) -> None:
         await self._command("DELETE", "moh")
-
-    async def silence(self) -> None:
-        """Starts sending silence, which keeps the media path open."""
-        await self._command("POST", "silence")
-
-    async def stop_silence(self) -> None:
-        await self._command("DELETE", "silence")
-
-    async def ring(self) -> None:
-        """Lets the party hear that the other end rings."""
-        await self._command("POST", "ring")
-
-    async def ring_stop(self) -> None:
-        await self._command("DELETE", "ring")
-
-    async def send_digits(self, digits: str) -> None:
-        """Sends DTMF to the party."""
-        await self._command("POST", "dtmf", dtmf=digits)
 
     async def start_recording(
         self,
@@ -84,12 +62,9 @@ class Leg(Life):
         *,
         max_seconds: int,
         silence_seconds: int,
-        terminate_on: str = "#",
-        beep: bool = True,
-        format: str = "wav",  # noqa: A002 - ARI's word
     ) -> RecordingUnderWay:
-        """A recording that has begun. The digit ``terminate_on``, silence, its length (0: no limit) or a hangup end
-        it.
+        """A recording (WAV) that has begun with a beep. The key #, silence, its length (0: no limit) or a hangup ends
+        it; its ``finished`` can be awaited outside the leg's scope, where no hangup loses it.
 
         Raises:
             Conflict: there is a recording of that name.
@@ -102,11 +77,11 @@ class Leg(Life):
                 "POST",
                 "record",
                 name=name,
-                format=format,
+                format="wav",
                 maxDurationSeconds=max_seconds,
                 maxSilenceSeconds=silence_seconds,
-                terminateOn=terminate_on,
-                beep=beep,
+                terminateOn="#",
+                beep=True,
                 ifExists="fail",
             )
         except asyncio.CancelledError:
@@ -116,37 +91,6 @@ class Leg(Life):
             self._ari.forget_recording(recording)
             raise
         return recording
-
-    async def record(
-        self,
-        name: str,
-        *,
-        max_seconds: int,
-        silence_seconds: int,
-        terminate_on: str = "#",
-        beep: bool = True,
-        format: str = "wav",  # noqa: A002 - ARI's word
-    ) -> Recording:
-        """A finished recording; cancelling ends it and keeps the sound. Where a hangup must not lose the answer, use
-        `start_recording`, whose ``finished`` can be awaited outside the leg's scope."""
-        recording = await self.start_recording(
-            name,
-            max_seconds=max_seconds,
-            silence_seconds=silence_seconds,
-            terminate_on=terminate_on,
-            beep=beep,
-            format=format,
-        )
-        try:
-            return await recording.finished
-        except asyncio.CancelledError:
-            await self._ari.finish(recording.stop(), f"stopping the recording {name}")
-            raise
-
-    async def set_var(self, name: str, value: str) -> None:
-        """Sets a channel variable."""
-        await self.quiet()
-        await self._command("POST", "variable", variable=name, value=value)
 
     async def go_on(
         self, context: str | None = None, extension: str | None = None, priority: int | None = None

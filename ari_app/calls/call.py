@@ -154,11 +154,11 @@ class Call:
         self.desk.journal.put(CallAnswered(id=self.id, answered_at=datetime.now(UTC)))
         self.tell(EventKind.ANSWERED, leg=self.caller.id)
 
-    def end(self, outcome: Outcome, reason: str | None = None) -> None:
+    def end(self, outcome: Outcome) -> None:
         """Settles how the call ended; the first outcome stands."""
         if self.outcome is None:
             self.outcome = outcome
-            self.tell(EventKind.ENDED, reason=f"{outcome}: {reason}" if reason else str(outcome))
+            self.tell(EventKind.ENDED, reason=str(outcome))
             self.desk.journal.put(CallClosed(id=self.id, ended_at=datetime.now(UTC), outcome=outcome))
 
     def tell(

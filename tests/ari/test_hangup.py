@@ -100,7 +100,7 @@ async def test_every_verb_of_an_ended_leg_says_so_and_asks_nothing(asterisk: Ari
     asterisk.hangs_up("caller")
     await end_of(leg)
     asked = len(asterisk.requests)
-    for verb in (leg.answer, leg.answered, leg.moh, leg.digit, leg.go_on, leg.ring):
+    for verb in (leg.answer, leg.answered, leg.moh, leg.digit, leg.go_on, leg.stop_moh):
         with pytest.raises(HungUp):
             await verb()
     with pytest.raises(HungUp):

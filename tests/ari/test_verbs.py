@@ -66,15 +66,6 @@ async def test_a_digit_that_comes_as_its_waiter_gives_up_is_left_for_the_next(ta
     assert await leg.digit() == "1"
 
 
-async def test_digits_pressed_too_early_can_be_forgotten(asterisk: AriServer, talking: Talking) -> None:
-    leg = await talking("alice")
-    asterisk.will_do("POST channels/alice/moh", lambda: asterisk.presses("alice", "9"))
-    await leg.moh()
-    leg.forget_digits()
-    asterisk.presses("alice", "1")
-    assert await leg.digit() == "1"
-
-
 @pytest.mark.parametrize("status", ["RINGING", "PROGRESS"])
 async def test_a_phone_that_rings(asterisk: AriServer, called: Called, status: str) -> None:
     leg = await called("alice")
@@ -97,12 +88,12 @@ async def test_a_late_ringing_does_not_undo_an_answer(asterisk: AriServer, talki
 
 async def test_a_message_ended_by_the_hash_key(asterisk: AriServer, talking: Talking) -> None:
     leg = await talking("caller")
-    recording = asyncio.create_task(leg.record("m1", max_seconds=180, silence_seconds=10, terminate_on="#"))
+    recording = await leg.start_recording("m1", max_seconds=180, silence_seconds=10)
     asked = await asterisk.asked("POST channels/caller/record")
     assert asked.query["terminateOn"] == "#"
     assert asked.query["beep"] == "true"
     asterisk.finishes_recording("m1", duration=7, talking_duration=5)
-    assert await recording == Recording("m1", "done", 7.0, 5.0, "")
+    assert await recording.finished == Recording("m1", "done", 7.0, 5.0, "")
 
 
 async def test_a_message_ended_by_a_hangup_is_kept(asterisk: AriServer, talking: Talking) -> None:
@@ -145,7 +136,8 @@ async def test_a_recording_that_fails(asterisk: AriServer, talking: Talking) -> 
 
 async def test_giving_up_a_recording_ends_it_in_asterisk(asterisk: AriServer, talking: Talking) -> None:
     leg = await talking("caller")
-    recording = asyncio.create_task(leg.record("m1", max_seconds=180, silence_seconds=10))
+    asterisk.will_hold("POST channels/caller/record")
+    recording = asyncio.create_task(leg.start_recording("m1", max_seconds=180, silence_seconds=10))
     await asterisk.asked("POST channels/caller/record")
     recording.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -160,14 +152,14 @@ async def test_a_request_that_would_hold_up_all_calls_waits_for_the_end_of_the_s
     leg = await talking("caller")
     playing = asyncio.create_task(leg.play("sound:greeting"))
     asked = await asterisk.asked("POST channels/caller/play/")
-    setting = asyncio.create_task(leg.set_var("VIGIE_STEP", "2"))
+    answering = asyncio.create_task(leg.answer())
     bridge = await ari.bridge("b1")
     adding = asyncio.create_task(bridge.add(leg))
     await ari.request("GET", "asterisk/ping")
-    assert asterisk.count("POST channels/caller/variable") == 0
+    assert asterisk.count("POST channels/caller/answer") == 0
     assert asterisk.count("POST bridges/b1/addChannel") == 0
     asterisk.finishes_playing(asked)
-    await asyncio.gather(playing, setting, adding)
+    await asyncio.gather(playing, answering, adding)
     assert (await asterisk.asked("POST bridges/b1/addChannel")).query == {"channel": "caller"}
 
 
@@ -177,7 +169,6 @@ async def test_a_bridge_is_destroyed_on_leaving_and_its_legs_live(
     caller, alice = await talking("caller"), await talking("alice")
     async with await ari.bridge("b1") as bridge:
         await bridge.add(caller, alice)
-        await bridge.remove(alice)
     assert asterisk.count("DELETE bridges/b1") == 1
     assert caller.hangup_cause is None
 
