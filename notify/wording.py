@@ -115,6 +115,7 @@ FRENCH = Wording(
         Disposition.WITHDRAWN: "sonnerie arrêtée avant la fin",
         Disposition.CALLER_GONE: "l’appelant a raccroché pendant la sonnerie",
         Disposition.FAILED: "incident technique",
+        Disposition.CUT: "interrompu par une panne",
     },
     under_way="en cours",
 )
@@ -149,6 +150,7 @@ ENGLISH = Wording(
         Disposition.WITHDRAWN: "stopped ringing before the end",
         Disposition.CALLER_GONE: "the caller hung up while it rang",
         Disposition.FAILED: "technical fault",
+        Disposition.CUT: "interrupted by a breakdown",
     },
     under_way="under way",
 )

@@ -18,6 +18,18 @@ class Outcome(StrEnum):
     """The dialled number leads to no line; the caller was told so."""
     FAILED = "failed"
     """A defect of ours ended the scenario; the dialplan's fallback took the caller."""
+    CUT = "cut"
+    """Asterisk, or all that served the call, went down in the midst of it."""
+
+
+class Route(StrEnum):
+    """Which rung of the ladder served a call."""
+
+    WORKER = "worker"
+    AGI = "agi"
+    """The fallback that reads the snapshot of the routing table."""
+    DIALPLAN = "dialplan"
+    """The fallback of the fallback: the last known numbers in Asterisk's own database."""
 
 
 class Disposition(StrEnum):
@@ -44,6 +56,8 @@ class Disposition(StrEnum):
     """Stopped because the caller hung up."""
     FAILED = "failed"
     """A defect of ours, or of Asterisk; the hunt went on."""
+    CUT = "cut"
+    """Lost together with the worker that rang it, or with Asterisk."""
 
 
 class EventKind(StrEnum):
@@ -71,3 +85,9 @@ class EventKind(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     ERROR = "error"
     ENDED = "ended"
+    ADOPTED = "adopted"
+    """Another worker carries the call on."""
+    TRUNK_FAILED = "trunk_failed"
+    """An outgoing leg failed on one trunk and is tried on the next."""
+    FALLBACK = "fallback"
+    """A step told by the fallback, which knows no more than a sentence about it."""

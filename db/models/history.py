@@ -11,16 +11,21 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, SmallInt
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, OwnId, one_of, within
-from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import ContactKind
 
 
 class Call(Base):
-    """A caller's call; open as long as it has no outcome."""
+    """A caller's call; open as long as it has no outcome.
+
+    ``generation`` counts how often the call had changed hands when its end was written: the last owner's word counts.
+    """
 
     __tablename__ = "call"
     __table_args__ = (
         one_of("outcome", Outcome),
+        one_of("route", Route),
+        within("generation", 0, 32767),
         CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="ended"),
         Index("call_started_at_idx", "started_at"),
         Index("call_open_idx", "started_at", postgresql_where=text("ended_at IS NULL")),
@@ -32,7 +37,9 @@ class Call(Base):
     did: Mapped[str]
     caller: Mapped[str | None]
     channel: Mapped[str]
-    worker: Mapped[str]
+    worker: Mapped[str | None]
+    route: Mapped[str] = mapped_column(server_default=Route.WORKER)
+    generation: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     started_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -41,7 +48,10 @@ class Call(Base):
 
 
 class Attempt(Base):
-    """One try at reaching one contact method; at most one attempt of a call is accepted."""
+    """One try at reaching one contact method; at most one attempt of a call is accepted.
+
+    ``generation`` is that of the call, as in ``Call``.
+    """
 
     __tablename__ = "attempt"
     __table_args__ = (
@@ -49,6 +59,7 @@ class Attempt(Base):
         one_of("disposition", Disposition),
         within("q850", 0, 127),
         within("sip", 100, 699),
+        within("generation", 0, 32767),
         CheckConstraint("(disposition IS NULL) = (ended_at IS NULL)", name="ended"),
         Index("attempt_accepted_key", "call_id", unique=True, postgresql_where=text("disposition = 'accepted'")),
     )
@@ -71,6 +82,7 @@ class Attempt(Base):
     disposition: Mapped[str | None]
     q850: Mapped[int | None] = mapped_column(SmallInteger)
     sip: Mapped[int | None] = mapped_column(SmallInteger)
+    generation: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
 
 
 class CallEvent(Base):
