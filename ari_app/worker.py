@@ -10,12 +10,12 @@ from ari_app.ari import Ari, CallBroadcast
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
-from ari_app.calls.prompts import Prompts
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
 from db.engine import check_database, make_engine
 from db.journal import Journal
 from oncall.routing import RoutingTable
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 

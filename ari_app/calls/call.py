@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from ari_app.ari import Hangup, Leg, PlaybackFailed, RecordingUnderWay, RequestFailed
-from ari_app.calls.numbers import e164, spoken
-from ari_app.calls.prompts import Phrase
 from db.records import (
     AttemptAnswered,
     AttemptClosed,
@@ -21,8 +19,10 @@ from db.records import (
     CallOpened,
 )
 from oncall.errors import UnknownNumber
+from oncall.numbers import e164, spoken
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import Candidate, ContactMethod, Plan
+from voice.prompts import Phrase
 
 if TYPE_CHECKING:
     from ari_app.calls.desk import Desk

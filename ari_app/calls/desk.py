@@ -8,11 +8,11 @@ from ari_app.ari import Ari, Leg
 from ari_app.calls.call import Attempt
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence
-from ari_app.calls.prompts import Prompts
 from db.journal import Journal
 from oncall.outcomes import EventKind
 from oncall.plan import CallerIdShown, ContactKind, Plan
 from oncall.routing import RoutingTable
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 

@@ -4,13 +4,13 @@ import asyncio
 import logging
 
 from ari_app.ari import AriError, HungUp, Leg
-from ari_app.calls import prompts
 from ari_app.calls.call import Attempt, Call
 from ari_app.calls.comfort import Comfort
-from ari_app.calls.disposition import disposition_of
+from oncall.causes import disposition_of
 from oncall.outcomes import Disposition, EventKind
 from oncall.plan import Candidate, ContactMethod, PlanStep, RingOrder
 from oncall.policy import CONFIRM_SECONDS
+from voice import prompts
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class Ring:
         """What the person's hanging up means at this point of the attempt."""
         if attempt.connected:
             return Disposition.ACCEPTED
-        return Disposition.NOT_CONFIRMED if attempt.picked_up else disposition_of(end.hangup)
+        return Disposition.NOT_CONFIRMED if attempt.picked_up else disposition_of(end.hangup.q850, end.hangup.sip)
 
     async def _connect(self, attempt: Attempt, leg: Leg) -> None:
         """Puts caller and person together until one of them hangs up; all other offers of the step are withdrawn."""

@@ -3,9 +3,9 @@
 What becomes of the recording is the mail room's affair (:mod:`ari_app.calls.mailroom`).
 """
 
-from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
+from voice import prompts
 
 
 async def take_message(call: Call) -> None:

@@ -4,7 +4,6 @@ The SIP response is the more precise of the two and is believed first (RFC 3261 
 without one, the Q.850 cause (ITU-T Q.850 table 1) decides.
 """
 
-from ari_app.ari import Hangup
 from oncall.outcomes import Disposition
 
 _BY_SIP = {
@@ -33,12 +32,12 @@ _BY_Q850 = {
 }
 
 
-def disposition_of(hangup: Hangup) -> Disposition:
-    """The disposition of an attempt whose leg ended with ``hangup`` before anybody answered.
+def disposition_of(q850: int, sip: int | None) -> Disposition:
+    """The disposition of an attempt whose leg ended with these causes before anybody answered.
 
     Every cause that is not told apart (no route, out of order, congestion, trunk refusing us, …) means that the
     number cannot be reached for now: the hunt moves on at once.
     """
-    if hangup.sip is not None and hangup.sip >= 400:
-        return _BY_SIP.get(hangup.sip, Disposition.UNREACHABLE)
-    return _BY_Q850.get(hangup.q850, Disposition.UNREACHABLE)
+    if sip is not None and sip >= 400:
+        return _BY_SIP.get(sip, Disposition.UNREACHABLE)
+    return _BY_Q850.get(q850, Disposition.UNREACHABLE)

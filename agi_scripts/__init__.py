@@ -1,0 +1,1 @@
+"""The rung of the ladder below the workers."""
