@@ -14,22 +14,26 @@ import msgspec
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import ContactKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOpened:
-    """A call came in. ``caller`` is None without caller ID; ``line_id`` and ``plan`` for an unknown number."""
+    """A call came in. ``caller`` is None without caller ID; ``line_id`` and ``plan`` for an unknown number.
+
+    ``worker`` is who serves it; None for one that came by a ``route`` without workers.
+    """
 
     id: UUID
     did: str
     channel: str
-    worker: str
     started_at: datetime
     caller: str | None = None
     line_id: int | None = None
     line_name: str | None = None
+    worker: str | None = None
+    route: Route = Route.WORKER
     plan: Any = None
     """Anything msgspec can encode, such as ``oncall.Plan``."""
 
@@ -110,10 +114,11 @@ Record: TypeAlias = CallOpened | CallAnswered | CallClosed | AttemptOpened | Att
 STATEMENTS: Final[dict[type, TextClause]] = {
     # A person or line may be removed while a routing table still holds it: the row then keeps the name only.
     CallOpened: text("""
-        INSERT INTO call (id, line_id, line_name, did, caller, channel, worker, started_at, plan)
-        SELECT r.id, line.id, r.line_name, r.did, r.caller, r.channel, r.worker, r.started_at, r.plan
+        INSERT INTO call (id, line_id, line_name, did, caller, channel, worker, route, started_at, plan)
+        SELECT r.id, line.id, r.line_name, r.did, r.caller, r.channel, r.worker, r.route, r.started_at, r.plan
         FROM json_to_recordset(:records) AS r(id uuid, line_id int, line_name text, did text, caller text,
-                                              channel text, worker text, started_at timestamptz, plan jsonb)
+                                              channel text, worker text, route text,
+                                              started_at timestamptz, plan jsonb)
         LEFT JOIN line ON line.id = r.line_id
         ON CONFLICT (id) DO NOTHING
     """),

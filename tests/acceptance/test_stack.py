@@ -29,6 +29,7 @@ def settings_of(directory: Path, database_url: str | None = None) -> Settings:
         database_url=database_url,
         sip_bind=SocketAddress("127.0.0.1", free_port()),
         ari_port=free_port(),
+        agi_port=free_port(),
         workers=1,
     )
 
@@ -43,7 +44,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 
 async def test_every_program_runs_under_one_roof(stack: Stack) -> None:
-    assert [part.name for part in stack.parts] == ["PostgreSQL", "Asterisk", "worker w1", "scheduler"]
+    assert [part.name for part in stack.parts] == ["PostgreSQL", "Asterisk", "worker w1", "scheduler", "fallback"]
     assert all(os.getpgid(part.pid) == part.pid for part in stack.parts)
 
 
@@ -111,7 +112,7 @@ async def test_a_stack_that_is_killed_takes_its_programs_along_and_starts_again(
     await killed.communicate()
 
     async with Stack(settings) as stack:  # at once: what was left is on its way out
-        assert len(stack.parts) == 4
+        assert len(stack.parts) == 5
 
     async def orphans() -> str:
         return ", ".join(processes_of(tmp_path))

@@ -1,4 +1,4 @@
-"""A whole Vigie on this machine: database, Asterisk, workers and scheduler, started and stopped as one."""
+"""A whole Vigie on this machine: database, Asterisk, workers, scheduler and fallback, started and stopped as one."""
 
 import asyncio
 import os
@@ -47,6 +47,7 @@ class Stack:
         self.asterisk: AsteriskServer | None = None
         self.workers: dict[str, Keeper] = {}
         self.scheduler = self._keeper("scheduler", "scheduler")
+        self.fallback = self._keeper("fallback", "agi") if settings.has_own_asterisk else None
         self._cluster: Child | None = None
         self._exits = AsyncExitStack()
 
@@ -92,7 +93,7 @@ class Stack:
 
     @property
     def _staff(self) -> tuple[Keeper, ...]:
-        return (*self.workers.values(), self.scheduler)
+        return (*self.workers.values(), self.scheduler, *filter(None, (self.fallback,)))
 
     async def _start_database(self, exits: AsyncExitStack) -> None:
         if self.settings.has_own_database:
@@ -115,6 +116,7 @@ class Stack:
         await self.asterisk.predecessor_gone()
         check_port(SOCK_DGRAM, settings.sip_bind.host, settings.sip_bind.port, "VIGIE_SIP_BIND")
         check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
+        check_port(SOCK_STREAM, "127.0.0.1", settings.agi_port, "VIGIE_AGI_PORT")
         await self.asterisk.start()
         exits.push_async_callback(self.asterisk.stop)
         following = asyncio.create_task(follow_accounts(settings))
