@@ -56,10 +56,14 @@ class Upkeep:
         return self._table
 
     async def beat(self) -> NoReturn:
-        """Tells the dialplan every second that we live."""
+        """Tells the dialplan every second that we live, and know whom to ring."""
         while True:
-            await self._guarded(lambda: self._console.set_global(BEAT, str(int(time.time()))))
+            if self._table is not None:
+                await self._guarded(self._beat)
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _beat(self) -> None:
+        await self._console.set_global(BEAT, str(int(time.time())))
 
     async def run(self) -> NoReturn:
         """Does all that is due, every two seconds."""
