@@ -48,11 +48,12 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallClosed:
-    """The call is over; of several, the earliest counts."""
+    """The call is over; of several, that of the highest generation counts, then the earliest."""
 
     id: UUID
     ended_at: datetime
     outcome: Outcome
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class AttemptClosed:
     disposition: Disposition
     q850: int | None = None
     sip: int | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from lab.exchange import Exchange
 from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
-from lab.trace import Trace, open_rows, trace_of
+from lab.trace import Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
 from vigie.secrets import load_secrets
 from vigie.settings import Settings, SocketAddress
@@ -116,6 +116,10 @@ class World:
         """What the journal says of a caller's call, once it is closed there."""
         return await trace_of(self.engine, caller)
 
+    async def story(self, caller: Caller) -> Trace:
+        """What the journal says so far of a caller's call."""
+        return await story_of(self.engine, caller)
+
     async def letter(self, caller: Caller, recipient: str, *, within: float = 30) -> Letter:
         """The mail to ``recipient`` about a caller's call."""
         trace = await self.trace(caller)
@@ -126,7 +130,8 @@ class World:
 
         async def missing() -> str:
             connected = (await self.pbx.command("ari show apps")).split()
-            return ", ".join(name for name in self.stack.workers if f"vigie-{name}" not in connected)
+            served = {app.removeprefix("vigie-").partition(".")[0] for app in connected}
+            return ", ".join(self.stack.workers.keys() - served)
 
         await eventually(missing, within=20, hoped="all workers connected")
 

@@ -187,7 +187,7 @@ async def _workers_of(url: str) -> list[str]:
             raise StackError(
                 f"ARI at {where} cannot be reached: {error}.", "Check that Asterisk runs there."
             ) from error
-    names = sorted(item["name"] for item in answer.json() if item["name"].startswith("vigie-"))
+    names = sorted(item["name"].partition(".")[0] for item in answer.json() if item["name"].startswith("vigie-"))
     if not names:
         raise StackError(f"No worker is connected to {where}: callers hear an apology.", "Start `vigie ari`.")
     return names

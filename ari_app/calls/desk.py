@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ari_app.ari import Ari, Leg
-from ari_app.calls.call import Attempt
+from ari_app.calls.attempt import Attempt
+from ari_app.calls.call import Call
+from ari_app.calls.contact import VARIABLE, Contact
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence
 from db.journal import Journal
@@ -33,6 +35,8 @@ class Desk:
     mailroom: Mailroom
     language: str
     region: str
+    calls: set[Call] = field(default_factory=set)
+    """Those in progress."""
 
     async def ring(self, attempt: Attempt) -> Leg:
         """A new leg that rings the attempt's contact method."""
@@ -47,7 +51,7 @@ class Desk:
             timeout=method.ring_seconds + _GRACE,
             variables={
                 "VIGIE_CALL": str(call.id),
-                "VIGIE_PERSON": str(attempt.candidate.person.id),
+                VARIABLE: str(Contact(attempt.candidate.person.id, method.id)),
                 "FORWARD_CONTEXT": "vigie-phones",  # a phone that answers SIP 302 leads nowhere
             },
             originator=call.caller.id,

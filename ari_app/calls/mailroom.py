@@ -68,7 +68,7 @@ class Mailroom:
         except NotFound:
             return None
         message = await asyncio.to_thread(read_message, wav)
-        enough = message.duration_ms >= call.plan.line.voicemail.min_seconds * 1000
+        enough = message.duration_ms >= call.voicemail.min_seconds * 1000
         call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
         return message if enough else None
 
