@@ -24,8 +24,10 @@ from oncall.plan import Candidate, ContactMethod, Line, Plan
 
 log = logging.getLogger(__name__)
 
-FIRST_EVENT: Final = {Route.AGI: 10_000, Route.DIALPLAN: 20_000}
+FIRST_EVENT: Final = {Route.AGI: 1_000_000_000, Route.DIALPLAN: 2_000_000_000}
 """Each rung's events come after those of the rungs above, which may have begun to tell the same call."""
+GENERATION: Final = {Route.AGI: 32_000, Route.DIALPLAN: 32_001}
+"""Each rung's word on how a call or an attempt ended counts more than that of the rungs above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Account:
         self._arrival = arrival
         self._route = route
         self._put = put
+        self.generation = GENERATION[route]
         self._events = FIRST_EVENT[route]
 
     def words(self, fr: str, en: str) -> str:
@@ -72,6 +75,7 @@ class Account:
                 did=arrival.did,
                 caller=arrival.caller,
                 channel=arrival.channel,
+                worker=None,
                 route=self._route,
                 started_at=arrival.at,
                 plan=arrival.plan,
@@ -93,7 +97,7 @@ class Account:
         if self.outcome is None:
             self.outcome = outcome
             self.tell(EventKind.ENDED, at, reason=str(outcome))
-            self._put(CallClosed(id=self.call, ended_at=at, outcome=outcome))
+            self._put(CallClosed(id=self.call, ended_at=at, outcome=outcome, generation=self.generation))
 
     def attempt(
         self,
@@ -187,4 +191,13 @@ class Told:
 
     def close(self, disposition: Disposition, at: datetime, *, q850: int | None = None, sip: int | None = None) -> None:
         self.tell(EventKind.LEG_ENDED, at, str(disposition), q850=q850, sip=sip)
-        self._account.put(AttemptClosed(id=self.id, ended_at=at, disposition=disposition, q850=q850 or None, sip=sip))
+        self._account.put(
+            AttemptClosed(
+                id=self.id,
+                ended_at=at,
+                disposition=disposition,
+                q850=q850 or None,
+                sip=sip,
+                generation=self._account.generation,
+            )
+        )

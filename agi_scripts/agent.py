@@ -36,6 +36,8 @@ class FallbackSettings:
     control: Path
     recordings: Path
     database_url: str = field(repr=False)
+    journal: Path
+    """The directory in which all processes of the site spool what happens until the database has it."""
     sounds: Path
     language: str
     region: str
@@ -44,7 +46,7 @@ class FallbackSettings:
 async def run_fallback(settings: FallbackSettings, stop: asyncio.Event) -> None:
     """Serves calls until ``stop`` is set; the dialplan carries on those in progress. Raises OSError: a taken port."""
     engine = make_engine(settings.database_url)
-    journal = Journal(engine)
+    journal = Journal(engine, settings.journal, "agi")
     announcer = Announcer(engine, journal)
     loop = asyncio.get_running_loop()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from sqlalchemy import text
@@ -13,6 +14,8 @@ from db.voicemails import store_missed
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS: Final = 60.0
+"""What an earlier life of this process has left is journalled by others, who do not wake us."""
 FIRST_DELAY: Final = 1.0
 LONGEST_DELAY: Final = 30.0
 
@@ -41,7 +44,8 @@ class Announcer:
         """Announces what is due, as soon as the database takes it."""
         delay = FIRST_DELAY
         while True:
-            await self._due.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), LOOK_SECONDS)
             self._due.clear()
             try:
                 await self._journal.drain()

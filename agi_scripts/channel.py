@@ -59,9 +59,9 @@ class CallerChannel:
         connection.settimeout(None)
 
     @property
-    def request(self) -> str:
-        """What stands behind the server's name in the dialplan's AGI()."""
-        return str(self._agi.env.get("agi_network_script", ""))
+    def password(self) -> str:
+        """What Asterisk says to be let in: the first argument after the address in the dialplan's AGI()."""
+        return str(self._agi.env.get("agi_arg_1", ""))
 
     @property
     def id(self) -> str:

@@ -61,7 +61,7 @@ class AgiServer:
         """Serves one connection; whatever goes wrong, the dialplan carries the call on."""
         try:
             caller = CallerChannel(connection)
-            if not hmac.compare_digest(caller.request.encode(), self._password.encode()):
+            if not hmac.compare_digest(caller.password.encode(), self._password.encode()):
                 log.warning(
                     "refused a call that does not say the right password: does Asterisk's configuration lag behind?"
                 )

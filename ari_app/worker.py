@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from ari_app.ari import Ari, AriError, CallBroadcast, Kin
@@ -19,8 +19,9 @@ from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
-from db.engine import check_database, make_engine
+from db.engine import make_engine
 from db.journal import Journal
+from db.snapshot import SnapshotStore
 from oncall.routing import RoutingTable
 from voice.prompts import Prompts
 
@@ -52,6 +53,9 @@ class WorkerSettings:
     name: str
     asterisks: tuple[AriAccess, ...]
     database_url: str
+    journal: Path
+    """The directory in which all processes of the site spool what happens until the database has it."""
+    snapshots: SnapshotStore
     sounds: Path
     language: str
     region: str
@@ -71,8 +75,8 @@ class Worker:
         self._settings = settings
         self._app = f"{FAMILY}{settings.name}.{secrets.token_hex(3)}"
         self._engine = make_engine(settings.database_url)
-        self._journal = Journal(self._engine)
-        self._table = CurrentTable(self._engine, self._watch_people)
+        self._journal = Journal(self._engine, settings.journal, settings.name)
+        self._table = CurrentTable(self._engine, settings.snapshots, self._watch_people)
         self._presence = Presence()
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
@@ -108,18 +112,18 @@ class Worker:
     async def run(self) -> None:
         """Serves calls until told to stop.
 
-        :raises DatabaseError: the rota could not be read at the start.
+        :raises DatabaseError: the rota could not be read at the start, and there is no snapshot of it.
         :raises AriRefused: an Asterisk does not accept our credentials.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        await check_database(self._engine)
-        await self._table.load()
+        stop = asyncio.create_task(self._stopping.wait())
+        if not await self._has_table(stop):
+            return
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
         links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
-        stop = asyncio.create_task(self._stopping.wait())
         services = {journal, routing, *links}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
@@ -131,6 +135,17 @@ class Worker:
                 task.cancel()
             await asyncio.wait({stop, *services})
             await self._engine.dispose()
+
+    async def _has_table(self, stop: asyncio.Task[Literal[True]]) -> bool:
+        """Returns when there is a table to route by (True) or ``stop`` is over. Raises as ``run``."""
+        start = asyncio.create_task(self._table.start())
+        try:
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+            return start.done()
+        finally:
+            start.cancel()
 
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)
@@ -195,7 +210,11 @@ class Worker:
                 await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
                 await self._journal.drain()
         except TimeoutError:
-            log.error("the database is away: %d journal records are lost", self._journal.pending)
+            log.warning(
+                "the database is away: %d journal records stay in %s, and are written by whoever runs when it is back",
+                self._journal.pending,
+                self._journal.directory,
+            )
         if left:
             log.info("leaving %d calls to others", left)
             os._exit(0)  # any other way out would hang them up

@@ -16,6 +16,9 @@ SnapshotError
 ├── SnapshotTampered    it is not what was written, or was signed with another key
 ├── SnapshotVersion     it is of another version of Vigie
 └── SnapshotNotWritten  a new one could not be put in its place
+
+SpoolError
+└── NewerSpool          a file of records waiting for the database is of a later version of Vigie
 """
 
 from collections.abc import Iterator
@@ -91,6 +94,14 @@ class SnapshotVersion(SnapshotError):
 
 
 class SnapshotNotWritten(SnapshotError):
+    pass
+
+
+class SpoolError(Exception):
+    """Records that wait for the database cannot be read; the message says why and what to do."""
+
+
+class NewerSpool(SpoolError):
     pass
 
 

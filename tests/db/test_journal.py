@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import make_engine
 from db.journal import Journal
 from db.migrations import upgrade
-from db.records import AttemptOpened, CallEvent, Record, write
+from db.records import AttemptOpened, CallEvent, Record
 from db.url import libpq_url
 from oncall.outcomes import Disposition, EventKind, Outcome
-from tests.support.history import StoryTeller
+from tests.support.history import StoryTeller, write
 from vigie.stack.postgres import PrivateCluster
 
 COUNTS = {"call": 1, "attempt": 1, "call_event": 3}
@@ -62,8 +62,8 @@ async def eventually(condition: str, connection: psycopg.AsyncConnection[Any]) -
 
 
 @pytest.fixture
-async def journal(engine: AsyncEngine) -> AsyncIterator[Journal]:
-    async with running(Journal(engine)) as journal:
+async def journal(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Journal]:
+    async with running(Journal(engine, tmp_path, "w1")) as journal:
         yield journal
 
 
@@ -112,8 +112,7 @@ async def test_the_earliest_end_of_a_call_counts(journal: Journal, engine: Async
 async def test_the_same_batch_again_changes_nothing(engine: AsyncEngine) -> None:
     batch = StoryTeller().whole()
     for _ in range(2):
-        async with engine.begin() as connection:
-            await write(connection, batch)
+        await write(engine, batch)
     assert await counts(engine) == COUNTS
 
 
@@ -139,7 +138,7 @@ async def test_a_server_that_was_away_receives_what_happened_meanwhile(tmp_path:
     upgrade(cluster.url)
     engine = make_engine(cluster.url)
     try:
-        async with running(Journal(engine)) as journal:
+        async with running(Journal(engine, tmp_path / "journal", "w1")) as journal:
             before, during = StoryTeller(), StoryTeller()
             put_all(journal, before.whole()[:3])
             await written(journal)

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.errors import CallNotJournalled
-from db.records import CallOpened, write
+from db.records import CallOpened
 from db.voicemails import Recipient, store_missed, store_voicemail
-from tests.support.history import StoryTeller
+from tests.support.history import StoryTeller, write
 
 SPOKEN = b"RIFF....WAVEfmt "
 
@@ -47,7 +47,7 @@ async def call(engine: AsyncEngine) -> CallOpened:
             await connection.execute(text(statement))
         line_id = await connection.scalar(text("SELECT id FROM line"))
         call = StoryTeller(line_id=line_id).opened()
-        await write(connection, [call])
+    await write(engine, [call])
     return call
 
 

@@ -54,6 +54,7 @@ def fallback_settings(settings: Settings) -> FallbackSettings:
         control=asterisk / "run" / "asterisk.ctl",
         recordings=asterisk / "spool" / "recording",
         database_url=database_url(settings),
+        journal=settings.state_dir / "journal",
         sounds=settings.state_dir / "sounds",
         language=settings.language,
         region=settings.region,
