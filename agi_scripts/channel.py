@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from socket import socket
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, TextIO
 
 from asterisk.agi import AGI, AGIAppError, AGIError, AGIHangup, AGIUnknownError
 
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
 
-GREETING_SECONDS: Final = 5
-"""How long Asterisk may take to say what call it is about; it says so in one breath."""
 DEAD_CHANNEL: Final = 511
 _RANG: Final = "|".join(
     f"${{{name}}}"
@@ -50,13 +46,14 @@ class Rang:
 
 
 class CallerChannel:
-    """A channel in Asterisk's AGI. Every method blocks, and raises CallerGone, CommandFailed or LinkLost."""
+    """A channel in Asterisk's AGI, which speaks on ``incoming`` and listens on ``outgoing``.
 
-    def __init__(self, connection: socket) -> None:
-        connection.settimeout(GREETING_SECONDS)
+    Every method blocks, and raises CallerGone, CommandFailed or LinkLost; the first to block is this one's making.
+    """
+
+    def __init__(self, incoming: BinaryIO, outgoing: TextIO) -> None:
         with _translated():
-            self._agi = _Conversation(connection.makefile("rb"), connection.makefile("w", encoding="utf-8"))
-        connection.settimeout(None)
+            self._agi = _Conversation(incoming, outgoing)
 
     @property
     def password(self) -> str:
@@ -132,7 +129,7 @@ class CallerChannel:
 class _Conversation(AGI):  # type: ignore[misc]  # pyst2 has no types
     """pyst2's AGI over a socket. Its own beginning takes SIGHUP, which only a main thread may, and talks on stderr."""
 
-    def __init__(self, incoming: io.BufferedReader, outgoing: io.TextIOBase) -> None:
+    def __init__(self, incoming: BinaryIO, outgoing: TextIO) -> None:
         self.stdin = _Lines(incoming)
         self.stdout = outgoing
         self.stderr = _Nowhere()
@@ -144,7 +141,7 @@ class _Conversation(AGI):  # type: ignore[misc]  # pyst2 has no types
 class _Lines:
     """Lines of Asterisk's; pyst2 takes the end of the stream for an answer."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def readline(self) -> bytes:

@@ -6,7 +6,8 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from typing import Final, NoReturn
+from contextlib import suppress
+from typing import BinaryIO, Final, NoReturn, TextIO
 
 from agi_scripts.channel import CallerChannel
 from agi_scripts.errors import FallbackError, LinkLost
@@ -19,6 +20,8 @@ HOST: Final = "127.0.0.1"
 MOST_CALLS: Final = 256
 """Calls at once, conversations included; the dialplan serves those beyond by its own means."""
 BACKLOG: Final = 128
+GREETING_SECONDS: Final = 5
+"""How long Asterisk may take to say what call it is about; it says so in one breath."""
 
 
 class AgiServer:
@@ -50,17 +53,23 @@ class AgiServer:
 
     def _take(self, connection: socket.socket) -> None:
         try:
-            with connection:
-                connection.setblocking(True)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._take_call(connection)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(GREETING_SECONDS)
+            with (
+                suppress(OSError),  # what could not be said any more
+                connection,
+                connection.makefile("rb") as incoming,
+                connection.makefile("w", encoding="utf-8") as outgoing,
+            ):
+                self._take_call(connection, incoming, outgoing)
         finally:
             self._threads.release()
 
-    def _take_call(self, connection: socket.socket) -> None:
+    def _take_call(self, connection: socket.socket, incoming: BinaryIO, outgoing: TextIO) -> None:
         """Serves one connection; whatever goes wrong, the dialplan carries the call on."""
         try:
-            caller = CallerChannel(connection)
+            caller = CallerChannel(incoming, outgoing)
+            connection.settimeout(None)
             if not hmac.compare_digest(caller.password.encode(), self._password.encode()):
                 log.warning(
                     "refused a call that does not say the right password: does Asterisk's configuration lag behind?"

@@ -24,6 +24,8 @@ BEAT: Final = "VIGIE_AGI_BEAT"
 BEAT_SECONDS: Final = 1.0
 TICK_SECONDS: Final = 2.0
 """How soon a new snapshot, another person on call and the facts of a call are noticed."""
+EAGER_SECONDS: Final = 0.2
+"""How soon the first snapshot is."""
 COMPARE_SECONDS: Final = 60.0
 """How often AstDB is compared with what it should hold, whatever we believe to have written."""
 FACTS: Final = "vigie-calls"
@@ -60,27 +62,27 @@ class Upkeep:
         while True:
             if self._table is not None:
                 await self._guarded(self._beat)
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(EAGER_SECONDS if self._table is None else BEAT_SECONDS)
 
     async def _beat(self) -> None:
         await self._console.set_global(BEAT, str(int(time.time())))
+        if self._console_failed:
+            self._console_failed = False
+            log.info("Asterisk answers again")
 
     async def run(self) -> NoReturn:
-        """Does all that is due, every two seconds."""
+        """Does all that is due, again and again."""
         while True:
             await self._guarded(self._read_snapshot)
             if self._table is not None:
                 await self._guarded(self._write_known)
                 await self._guarded(self._take_in)
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(EAGER_SECONDS if self._table is None else TICK_SECONDS)
 
     async def _guarded(self, duty: Callable[[], Awaitable[None]]) -> None:
         """Does one duty; whatever fails, the others and the next round go on."""
         try:
             await duty()
-            if duty == self._write_known and self._console_failed:
-                self._console_failed = False
-                log.info("Asterisk answers again")
         except ConsoleFailed as error:
             self._written = None  # Asterisk may come back with another AstDB
             if not self._console_failed:

@@ -81,9 +81,7 @@ class SnapshotStore:
         except SnapshotError as error:
             try:
                 previous = self._read(self.previous)
-            except SnapshotError as other:
-                if not isinstance(other, SnapshotMissing):
-                    log.warning("%s", other)
+            except SnapshotError:
                 raise error from None
             log.warning("%s The previous one, of %s, is used.", error, previous.written_at.isoformat())
             return Snapshot(previous.table, previous.written_at, refused=error)

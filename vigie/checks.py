@@ -17,7 +17,8 @@ from db.errors import DatabaseError
 from notify.errors import BadMailSetting
 from notify.smtp import SmtpServer
 from vigie.addresses import ari_urls, database_url
-from vigie.errors import ProgramMissing, StackError, VigieError
+from vigie.errors import Doubt, ProgramMissing, StackError, VigieError
+from vigie.fallback_checks import fallback, known_numbers, snapshot
 from vigie.secrets import load_secrets
 from vigie.settings import Settings
 from vigie.stack.asterisk import AsteriskTree
@@ -46,10 +47,6 @@ class Finding:
     remedy: str = ""
 
 
-class Doubt(VigieError):
-    """Worth a look, but calls are served."""
-
-
 Check = Callable[[Settings], Awaitable[str]]
 
 
@@ -69,6 +66,8 @@ async def examine(settings: Settings) -> list[Finding]:
         checks |= {"modules": _modules, "trunks": _trunks}
     if running or not settings.has_own_asterisk:
         checks |= {"ARI and workers": _workers}
+    if running and settings.has_own_asterisk:
+        checks |= {"snapshot": snapshot, "fallback": fallback, "known numbers": known_numbers}
     checks |= {"mail": _mail}
     return [await _finding(subject, check, settings) for subject, check in checks.items()]
 
@@ -129,7 +128,8 @@ async def _ports(settings: Settings) -> str:
     sip = settings.sip_bind
     check_port(SOCK_DGRAM, sip.host, sip.port, "VIGIE_SIP_BIND")
     check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
-    return f"{sip}/udp and 127.0.0.1:{settings.ari_port}/tcp are free"
+    check_port(SOCK_STREAM, "127.0.0.1", settings.agi_port, "VIGIE_AGI_PORT")
+    return f"{sip}/udp and 127.0.0.1:{settings.ari_port} and {settings.agi_port}/tcp are free"
 
 
 async def _database(settings: Settings) -> str:
@@ -189,7 +189,7 @@ async def _workers_of(url: str) -> list[str]:
             ) from error
     names = sorted(item["name"].partition(".")[0] for item in answer.json() if item["name"].startswith("vigie-"))
     if not names:
-        raise StackError(f"No worker is connected to {where}: callers hear an apology.", "Start `vigie ari`.")
+        raise StackError(f"No worker is connected to {where}: calls are left to the fallback.", "Start `vigie ari`.")
     return names
 
 

@@ -18,7 +18,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def up() -> None:
-    """Run database, Asterisk, workers and scheduler on this machine until Ctrl-C."""
+    """Run database, Asterisk, workers, scheduler and fallback on this machine until Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     asyncio.run(_run(read_settings()))
