@@ -24,6 +24,7 @@ from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from tests.support.database import administer
 from vigie.addresses import ARI_USER
+from vigie.checks import Verdict, examine
 from vigie.commands.agi import fallback_settings
 from vigie.secrets import load_secrets
 from vigie.stack.keeper import Keeper
@@ -330,9 +331,13 @@ async def test_a_snapshot_that_was_tampered_with_is_refused_and_the_previous_one
         caller = await world.call("support")
         await world.phone("alice").rings()
         await caller.hangs_up()
+        findings = {finding.subject: finding for finding in await examine(world.settings)}
     finally:
         ladder.snapshots.newest.write_bytes(good)
     assert (await world.trace(caller)).call.route == Route.AGI
+    assert findings["snapshot"].verdict is Verdict.DOUBTFUL
+    assert re.search("changed after it was written.*The previous one is used", findings["snapshot"].detail)
+    assert findings["known numbers"].verdict is not Verdict.BAD
 
 
 async def test_callers_whom_a_worker_lost_are_served(world: World, ladder: Ladder, message: Speech) -> None:
