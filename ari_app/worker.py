@@ -14,6 +14,7 @@ from uuid import UUID
 
 from ari_app.ari import Ari, AriError, CallBroadcast, Kin
 from ari_app.calls.adoption import LeftCall, carry_on, give_up, left_calls
+from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
@@ -118,9 +119,10 @@ class Worker:
         await self._table.load()
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
+        aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
         links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
         stop = asyncio.create_task(self._stopping.wait())
-        services = {journal, routing, *links}
+        services = {journal, routing, aftermath, *links}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
             await self._drain()

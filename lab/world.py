@@ -111,9 +111,9 @@ class World:
     def mobile(self, number: str) -> Phone:
         return self.exchange.mobile(number)
 
-    async def trace(self, caller: Caller) -> Trace:
+    async def trace(self, caller: Caller, *, within: float = 10) -> Trace:
         """What the journal says of a caller's call, once it is closed there."""
-        return await trace_of(self.engine, caller)
+        return await trace_of(self.engine, caller, within=within)
 
     async def story(self, caller: Caller) -> Trace:
         """What the journal says so far of a caller's call."""

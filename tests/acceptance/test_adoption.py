@@ -192,3 +192,17 @@ async def test_a_worker_that_was_hung_finds_its_calls_with_another_and_lets_go(w
     trace = await world.trace(caller)
     assert trace.dispositions == [("Alice", Disposition.ACCEPTED)]
     assert trace.outcome is Outcome.ANSWERED
+
+
+async def test_a_message_left_while_no_worker_was_there_is_mailed_afterwards(world: World, message: Speech) -> None:
+    caller = await world.call("answering-machine")
+    await caller.is_answered()
+    await caller.hears_beep()
+    for keeper in world.stack.workers.values():
+        os.kill(keeper.child.pid, signal.SIGKILL)
+    await caller.says(message)
+    await caller.hangs_up()
+
+    assert (await world.trace(caller, within=30)).outcome is Outcome.VOICEMAIL
+    letter = await world.letter(caller, "carol@societe.example")
+    assert resemblance(message.sound, letter.sound) > 0.9
