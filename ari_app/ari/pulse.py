@@ -126,12 +126,16 @@ class Pulse:
             if not connected():
                 continue
             try:
-                await self.beat()
-                await self._look_around()
+                await self.turn()
             except AriError as error:
                 log.warning("no sign of life: %s", error)
             except Exception:
                 log.exception("a sign of life failed")
+
+    async def turn(self) -> None:
+        """One sign of life, and one look at the others."""
+        await self.beat()
+        await self._look_around()
 
     @property
     def _begins_series(self) -> bool:

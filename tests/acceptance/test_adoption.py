@@ -1,5 +1,6 @@
 """A worker dies, hangs or is stopped while it has calls: another carries each of them on from where it stood."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -206,3 +207,42 @@ async def test_a_message_left_while_no_worker_was_there_is_mailed_afterwards(wor
     assert (await world.trace(caller, within=30)).outcome is Outcome.VOICEMAIL
     letter = await world.letter(caller, "carol@societe.example")
     assert resemblance(message.sound, letter.sound) > 0.9
+
+
+async def test_a_worker_that_is_told_to_stop_hands_its_conversations_over_at_once(world: World) -> None:
+    caller = await world.call("support")
+    alice = await world.phone("alice").rings()
+    await alice.answers()
+    await alice.presses("1")
+    await alice.is_connected_to(caller)
+    child = world.stack.workers[await worker_of(world, caller)].child
+    os.kill(child.pid, signal.SIGTERM)
+    assert await asyncio.wait_for(child.wait(), 5) == 0
+
+    await alice.is_connected_to(caller)
+    await caller.hangs_up()
+    await alice.is_hung_up(within=CARRIED_ON)
+    trace = await world.trace(caller)
+    assert trace.outcome is Outcome.ANSWERED
+    assert trace.dispositions == [("Alice", Disposition.ACCEPTED)]
+    assert trace.event(EventKind.ADOPTED)
+
+
+async def test_a_worker_that_is_told_to_stop_first_lets_a_ringing_call_be_taken(world: World) -> None:
+    caller = await world.call("support")
+    alice = await world.phone("alice").rings()
+    child = world.stack.workers[await worker_of(world, caller)].child
+    os.kill(child.pid, signal.SIGTERM)
+    other = await world.call("desk")
+    dave = await world.phone("dave").rings()
+    assert await worker_of(world, other) != await worker_of(world, caller), "it takes no more calls"
+    await other.hangs_up()
+    await dave.is_left_alone()
+
+    await alice.answers()
+    await alice.presses("1")
+    await alice.is_connected_to(caller)
+    assert await asyncio.wait_for(child.wait(), 5) == 0
+    await caller.hangs_up()
+    await alice.is_hung_up(within=CARRIED_ON)
+    assert (await world.trace(caller)).dispositions == [("Alice", Disposition.ACCEPTED)]
