@@ -43,6 +43,13 @@ async def open_calls(engine: AsyncEngine) -> list[OpenCall]:
             return [OpenCall(**dict(row) | {"attempts": tuple(row["attempts"])}) for row in rows.mappings()]
 
 
+async def untold_calls(engine: AsyncEngine) -> list[UUID]:
+    """The calls of the last days whose callers left no message, which nobody was told of. Raises DatabaseError."""
+    with explained(engine):
+        async with engine.connect() as connection:
+            return list(await connection.scalars(_UNTOLD_CALLS))
+
+
 async def left_call(engine: AsyncEngine, call_id: UUID) -> LeftCall | None:
     """The call of a message; None when it is not in the database (yet). Raises DatabaseError."""
     with explained(engine):
@@ -62,6 +69,18 @@ _OPEN_CALLS = text("""
     WHERE call.ended_at IS NULL
     GROUP BY call.id
     ORDER BY call.started_at
+""")
+# Whoever ends a call tells of it at once: after a minute they must have died before.
+_UNTOLD_CALLS = text("""
+    SELECT id FROM call
+    WHERE outcome IN ('no_message', 'cut')
+      AND ended_at BETWEEN now() - interval '3 days' AND now() - interval '1 minute'
+      AND EXISTS (SELECT FROM voicemail_recipient AS recipient
+                  LEFT JOIN contact_method AS method ON method.person_id = recipient.person_id AND kind = 'email'
+                  WHERE recipient.line_id = call.line_id AND coalesce(recipient.email, method.address) IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM voicemail WHERE voicemail.call_id = call.id)
+      AND NOT EXISTS (SELECT FROM outbox WHERE outbox.payload ->> 'call_id' = call.id::text
+                      AND outbox.created_at > call.started_at - interval '1 minute')
 """)
 _LEFT_CALL = text("""
     SELECT id, coalesce((SELECT max(seq) / 10000 FROM call_event WHERE call_id = call.id), 0),

@@ -16,15 +16,17 @@ from ari_app.ari import AriError, Channel
 from ari_app.calls.call import EVENTS_PER_GENERATION, call_id
 from ari_app.calls.desk import Desk
 from ari_app.calls.standing import Notebook
-from db.aftermath import OpenCall, open_calls
+from db.aftermath import OpenCall, open_calls, untold_calls
 from db.errors import DatabaseError
 from db.journal import Journal
 from db.records import AttemptClosed, CallClosed, CallEvent
+from db.voicemails import store_missed
 from oncall.outcomes import Disposition, EventKind, Outcome
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
+LOOKS_A_MINUTE = 12
 
 
 class Aftermath:
@@ -36,6 +38,7 @@ class Aftermath:
         self._journal = journal
         self._messages: set[UUID] = set()
         self._calls: set[UUID] = set()
+        self._looks = 0
 
     async def run(self) -> None:
         """Looks and tidies up, for ever."""
@@ -55,6 +58,10 @@ class Aftermath:
         channels = [channel for listing in listed for channel in listing]
         waiting = await self._take_messages_in({call_id(channel) for channel in channels})
         await self._close_calls(channels, waiting)
+        self._looks += 1
+        if self._looks % LOOKS_A_MINUTE == 0:
+            for call in set(await untold_calls(self._engine)) - waiting:
+                await store_missed(self._engine, call)
 
     async def _take_messages_in(self, alive: set[UUID | None]) -> set[UUID]:
         """Has the messages of calls that are over stored; gives the calls whose messages are not."""

@@ -112,7 +112,9 @@ class Mailroom:
             return None
         message = await asyncio.to_thread(read_message, wav)
         enough = message.duration_ms >= call.voicemail.min_seconds * 1000
-        call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
+        if not call.message_told:
+            call.message_told = True
+            call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
         return message if enough else None
 
     async def _keep(self, call: Call, message: Message | None, fetched: bool) -> None:
@@ -127,6 +129,7 @@ class Mailroom:
                 log.warning("the message waits in Asterisk: %s", error)
             except Exception:
                 log.exception("the message waits in Asterisk")
+            message, fetched = None, False  # sound by the minute need not wait in memory too
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY)
         if message is not None:
