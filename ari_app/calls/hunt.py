@@ -8,6 +8,7 @@ from ari_app.calls import prompts
 from ari_app.calls.call import Attempt, Call
 from ari_app.calls.comfort import Comfort
 from ari_app.calls.disposition import disposition_of
+from ari_app.calls.ringing import picked_up
 from oncall.outcomes import Disposition, EventKind
 from oncall.plan import Candidate, ContactMethod, PlanStep, RingOrder
 from oncall.policy import CONFIRM_SECONDS
@@ -133,27 +134,12 @@ class Ring:
             return attempt.disposition or Disposition.WITHDRAWN
 
     async def _offer_call(self, attempt: Attempt) -> None:
-        call, method = self._call, attempt.method
-        leg = await call.desk.ring(attempt)
-        try:
-            async with leg:
-                await self._until_answered(attempt, leg, method)
-                refusal = await confirmed(attempt, leg) if method.confirm else None
-                if refusal is not None:
-                    attempt.disposition = refusal
-                elif call.take(attempt):
-                    await self._connect(attempt, leg)
-        finally:
-            attempt.hangup = leg.hangup_cause
-
-    async def _until_answered(self, attempt: Attempt, leg: Leg, method: ContactMethod) -> None:
-        ringing = asyncio.create_task(_tell_ringing(attempt, leg))
-        try:
-            async with asyncio.timeout(method.ring_seconds):
-                await leg.answered()
-        finally:
-            ringing.cancel()
-        attempt.answered()
+        async with picked_up(attempt) as leg:
+            refusal = await confirmed(attempt, leg) if attempt.method.confirm else None
+            if refusal is not None:
+                attempt.disposition = refusal
+            elif self._call.take(attempt):
+                await self._connect(attempt, leg)
 
     def _ended(self, attempt: Attempt, end: HungUp) -> Disposition:
         """What the person's hanging up means at this point of the attempt."""
@@ -174,11 +160,6 @@ class Ring:
                     offer.cancel()
                 attempt.tell(EventKind.CONNECTED)
                 await asyncio.get_running_loop().create_future()
-
-
-async def _tell_ringing(attempt: Attempt, leg: Leg) -> None:
-    await leg.ringing.wait()
-    attempt.tell(EventKind.RINGING)
 
 
 async def confirmed(attempt: Attempt, leg: Leg) -> Disposition | None:
