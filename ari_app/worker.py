@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ari_app.ari import Ari, CallBroadcast
+from ari_app.ari import Ari, CallBroadcast, admitted, hold_name
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
@@ -19,10 +20,11 @@ from oncall.routing import RoutingTable
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 30
-"""How long a worker that was told to stop may go on serving the calls it has."""
 STORE_SECONDS = 3
-"""How long it then waits for the database to take what is left. Recordings stay in Asterisk until they are stored."""
+"""How long a worker that leaves waits for the database to take what is left.
+
+Recordings stay in Asterisk until they are stored.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class AriAccess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker must know. ``sounds`` is a directory that Asterisk reads under the same path."""
+    """What a worker must know.
+
+    ``sounds`` is a directory that Asterisk reads under the same path; ``drain_seconds`` is how long it goes on serving
+    the calls it has once it was told to stop. ``place`` tells apart workers of the same name elsewhere.
+    """
 
     name: str
     asterisks: tuple[AriAccess, ...]
@@ -44,6 +50,8 @@ class WorkerSettings:
     sounds: Path
     language: str
     region: str
+    drain_seconds: float
+    place: str
 
 
 class Worker:
@@ -51,6 +59,7 @@ class Worker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
+        self._on_serving: Callable[[int], None] = lambda _: None
         self._engine = make_engine(settings.database_url)
         self._journal = Journal(self._engine)
         self._table = CurrentTable(self._engine, self._watch_people)
@@ -58,7 +67,8 @@ class Worker:
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
         self._calls: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """Set once we were told to stop."""
 
     def _desk(self, access: AriAccess) -> Desk:
         settings = self._settings
@@ -84,22 +94,25 @@ class Worker:
         )
         return desk
 
-    async def run(self) -> None:
-        """Serves calls until told to stop.
+    async def run(self, on_serving: Callable[[int], None]) -> None:
+        """Serves calls until told to stop. ``on_serving`` hears, after each connection, how many Asterisks we serve.
 
         :raises DatabaseError: the rota could not be read at the start.
-        :raises AriRefused: an Asterisk does not accept our credentials.
+        :raises AriRefused: an Asterisk will not have us, or will not do.
         """
+        self._on_serving = on_serving
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self.stopping.set)
         await check_database(self._engine)
         await self._table.load()
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
-        links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
-        stop = asyncio.create_task(self._stopping.wait())
-        services = {journal, routing, *links}
+        asterisks = zip(self._settings.asterisks, self._desks, strict=True)
+        links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
+        names = [asyncio.create_task(hold_name(desk.ari, self._settings.place)) for desk in self._desks]
+        stop = asyncio.create_task(self.stopping.wait())
+        services = {journal, routing, *links, *names}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
             await self._drain()
@@ -111,8 +124,13 @@ class Worker:
             await asyncio.wait({stop, *services})
             await self._engine.dispose()
 
+    async def _link(self, access: AriAccess, ari: Ari) -> None:
+        await admitted(access.url, access.username, access.password, ari.app, self._settings.place)
+        await ari.run()
+
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)
+        self._on_serving(sum(desk.ari.connected for desk in self._desks))
 
     async def _watch_people(self, table: RoutingTable) -> None:
         sources = [event_source(person) for person in table.people]
@@ -120,7 +138,7 @@ class Worker:
             await desk.ari.subscribe(sources)
 
     def _on_broadcast(self, desk: Desk, broadcast: CallBroadcast) -> None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return
         task = asyncio.create_task(self._claim(desk, broadcast))
         self._calls.add(task)
@@ -135,10 +153,10 @@ class Worker:
             log.exception("call %s was lost by this worker", broadcast.channel.id)
 
     async def _drain(self) -> None:
-        self._stopping.set()
+        self.stopping.set()
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
-            await asyncio.wait(self._calls, timeout=DRAIN_SECONDS)
+            await asyncio.wait(self._calls, timeout=self._settings.drain_seconds)
         for call in self._calls:
             call.cancel()
         if self._calls:

@@ -3,6 +3,7 @@
 Its place is under the call scenarios; it must not know what the calls are about.
 """
 
+from .admission import admitted, hold_name
 from .bridge import Bridge
 from .client import Ari
 from .errors import (
@@ -42,4 +43,6 @@ __all__ = [
     "RecordingUnderWay",
     "RequestFailed",
     "StasisStart",
+    "admitted",
+    "hold_name",
 ]

@@ -16,7 +16,7 @@ from .events import AnyEvent
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
-LAST_RETRY_SECONDS = 5.0
+LAST_RETRY_SECONDS = 0.5
 
 RECONNECT_SECONDS = 10.0
 """How long a request waits for a connection that was lost, so that a short cut costs no call its hunt."""
