@@ -18,7 +18,7 @@ from vigie.stack.process import Child, run, tail
 
 OLDEST = (22, 7)
 """The first version with StasisBroadcast."""
-ANSWER_SECONDS = 5
+ANSWER_SECONDS = 2
 PRIVATE_ROOT = Path("/opt/vigie/asterisk")
 SOUNDS = {"fr": ("fr_CA_f_June", "fr"), "en": ("en_US_f_Allison", "en")}
 """The folders in which a language's sounds are found, Debian's names first."""
