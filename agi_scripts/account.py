@@ -24,9 +24,9 @@ from oncall.plan import Candidate, ContactMethod, Line, Plan
 
 log = logging.getLogger(__name__)
 
-FIRST_EVENT: Final = {Route.AGI: 1_000_000_000, Route.DIALPLAN: 2_000_000_000}
+FIRST_EVENT: Final = {Route.AGI: 300_000_000, Route.DIALPLAN: 310_000_000}
 """Each rung's events come after those of the rungs above, which may have begun to tell the same call."""
-GENERATION: Final = {Route.AGI: 32_000, Route.DIALPLAN: 32_001}
+GENERATION: Final = {Route.AGI: 30_000, Route.DIALPLAN: 31_000}
 """Each rung's word on how a call or an attempt ended counts more than that of the rungs above."""
 
 

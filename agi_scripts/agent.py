@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agi_scripts.announcement import Announcer
-from agi_scripts.channel import CallerChannel
 from agi_scripts.console import Console
 from agi_scripts.scenario import Means, serve
-from agi_scripts.server import AgiServer
+from agi_scripts.server import HOST, AgiServer
 from agi_scripts.upkeep import Upkeep
 from db.engine import make_engine
 from db.journal import Journal
@@ -43,11 +42,10 @@ class FallbackSettings:
     region: str
 
 
-async def run_fallback(settings: FallbackSettings, stop: asyncio.Event) -> None:
+async def run_fallback(settings: FallbackSettings, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
     """Serves calls until ``stop`` is set; the dialplan carries on those in progress. Raises OSError: a taken port."""
     engine = make_engine(settings.database_url)
     journal = Journal(engine, settings.journal, "agi")
-    announcer = Announcer(engine, journal)
     loop = asyncio.get_running_loop()
 
     def put(record: Record) -> None:
@@ -61,7 +59,6 @@ async def run_fallback(settings: FallbackSettings, stop: asyncio.Event) -> None:
         settings.region,
         put,
     )
-    upkeep.took_in = announcer.wake
     means = Means(
         table=upkeep.table,
         put=put,
@@ -71,13 +68,7 @@ async def run_fallback(settings: FallbackSettings, stop: asyncio.Event) -> None:
         region=settings.region,
     )
 
-    def serve_call(caller: CallerChannel) -> None:
-        try:
-            serve(caller, means)
-        finally:
-            loop.call_soon_threadsafe(announcer.wake)
-
-    server = AgiServer(settings.port, settings.password, serve_call)
+    server = AgiServer(settings.port, settings.password, lambda caller: serve(caller, means))
     tasks = [
         asyncio.create_task(duty, name=name)
         for name, duty in {
@@ -85,10 +76,10 @@ async def run_fallback(settings: FallbackSettings, stop: asyncio.Event) -> None:
             "upkeep": upkeep.run(),
             "beat": upkeep.beat(),
             "server": server.run(),
-            "announcer": announcer.run(),
             "stop": stop.wait(),
         }.items()
     ]
+    on_ready(f"serving calls without a worker on {HOST}:{settings.port}")
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

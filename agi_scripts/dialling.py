@@ -19,17 +19,3 @@ def dial_strings(method: ContactMethod, trunks: Sequence[str]) -> tuple[str, ...
     if not _SAFE.fullmatch(method.address):
         return ()
     return tuple(f"PJSIP/{method.address}@trunk-{trunk}" for trunk in trunks if _SAFE.fullmatch(trunk))
-
-
-def trunk_failed(q850: int, sip: int | None) -> bool:
-    """Whether it was the trunk that failed, and not the number called that cannot be reached.
-
-    A server's failure (SIP 5xx, RFC 3261 section 21.5) or silence (408), or, where no SIP was spoken at all, one of
-    Q.850's failures of the network.
-    """
-    if sip is not None:
-        return sip == 408 or 500 <= sip < 600
-    return q850 in _NETWORK_FAILURES
-
-
-_NETWORK_FAILURES: Final = frozenset({0, 3, 20, 27, 34, 38, 41, 42, 44, 58})

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agi_scripts.account import Account, Told
 from agi_scripts.channel import Ask, Rang
-from agi_scripts.dialling import dial_strings, trunk_failed
+from agi_scripts.dialling import dial_strings
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
-from oncall.causes import disposition_of
+from oncall.causes import disposition_of, is_of_the_trunk
 from oncall.numbers import spoken
 from oncall.outcomes import Disposition, EventKind
 from oncall.plan import CallerIdShown, Candidate, ContactMethod, Plan, PlanStep
@@ -102,15 +103,23 @@ class Hunt:
         self._caller.set("CALLERID(num)", shown)
         ask = self._ask(candidate) if method.confirm else None
         note = f"{told.id}:{candidate.person.id}/{method.id}:{int(self._means.now().timestamp())}"
-        dials = dial_strings(method, self._plan.trunks)
+        dials = self._answering_first(dial_strings(method, self._plan.trunks))
         rang = Rang(q850=_NO_ROUTE)
         until = self._means.now() + timedelta(seconds=seconds)
         for dial in dials:
             rang = self._caller.ring(dial, max(LEAST_SECONDS, self._left(until)), ask, note)
-            if rang.caller_gone or rang.picked_up or dial == dials[-1] or not trunk_failed(rang.q850, rang.sip):
+            if rang.caller_gone or rang.picked_up or dial == dials[-1] or not is_of_the_trunk(rang.q850, rang.sip):
                 break
             told.tell(EventKind.TRUNK_FAILED, self._means.now(), dial.rpartition("@")[2], q850=rang.q850, sip=rang.sip)
         return self._closed(told, rang)
+
+    def _answering_first(self, dials: Sequence[str]) -> Sequence[str]:
+        """The ways to dial in order, those by trunks that do not answer OPTIONS last (see pjsip.conf)."""
+        if len(dials) < 2:
+            return dials
+        watches = (f"PJSIP/{dial.rpartition('@')[2]}.watch" for dial in dials)
+        silent = [self._caller.variable(f"DEVICE_STATE({watch})") == "UNAVAILABLE" for watch in watches]
+        return [dial for _, dial in sorted(zip(silent, dials, strict=True), key=lambda pair: pair[0])]
 
     def _closed(self, told: Told, rang: Rang) -> Disposition:
         now = self._means.now()

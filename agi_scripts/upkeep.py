@@ -48,8 +48,6 @@ class Upkeep:
         self._written: Entries | None = None
         self._compared_at = 0.0
         self._console_failed = False
-        self.took_in: Callable[[], None] = lambda: None
-        """Called after calls were journalled from their facts."""
 
     def table(self) -> RoutingTable:
         """The table to route by; raises SnapshotError when there has not been any yet."""
@@ -135,8 +133,7 @@ class Upkeep:
 
     async def _take_in(self) -> None:
         """Journals the calls that the dialplan served alone, each once: its facts go when they are in the journal."""
-        noted = await self._console.entries(FACTS)
-        for key, value in noted.items():
+        for key, value in (await self._console.entries(FACTS)).items():
             try:
                 facts = read_facts(key, value)
             except ValueError:
@@ -145,5 +142,3 @@ class Upkeep:
                 await asyncio.to_thread(journal, facts, self.table(), self._recordings, self._region, self._put)
                 log.info("call %s, served by the dialplan alone, is journalled", facts.call)
             await self._console.delete(FACTS, key)
-        if noted:
-            self.took_in()

@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import make_engine
 from db.migrations import upgrade
 from lab.carrier import Handset, Outside
+from lab.disorder import CarrierOutOfOrder
 from lab.exchange import Exchange
+from lab.faults import Faults
 from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
@@ -35,17 +37,19 @@ SIP_PORT = 5060
 WRONG_PASSWORD = "wrong"  # noqa: S105 - that of nobody
 
 
-class World:
+class World(Faults):
     """A site of its own, with everything that it talks to, while it is entered.
 
-    ``site`` is a site file in which ``$carrier`` stands for the carrier's address; ``handsets`` are the SIP user names
-    of the softphones that are switched on, ``intruders`` those of softphones with a wrong password. Everything lies in
-    ``directory`` and listens on addresses of 127.0.0.0/8 that nobody else uses.
+    ``site`` is a site file in which ``$carrier`` stands for the carrier's address and ``$disorder`` for that of another
+    one, who is out of order; ``handsets`` are the SIP user names of the softphones that are switched on, ``intruders``
+    those of softphones with a wrong password. Everything lies in ``directory`` and listens on addresses of 127.0.0.0/8
+    that nobody else uses.
     """
 
     def __init__(
         self, directory: Path, site: str, *, handsets: Sequence[str], intruders: Sequence[str] = (), workers: int = 2
     ) -> None:
+        super().__init__()
         self._network = Network.claimed()
         host = self._network.host
         self.directory = directory
@@ -64,8 +68,10 @@ class World:
         )
         self.outsider = SocketAddress(host(200), SIP_PORT)
         """The address of somebody who is neither the carrier nor one of our phones."""
-        self.site = read_site(Template(site).substitute(carrier=host(10)), self.settings.region)
         self.carrier = SocketAddress(host(10), SIP_PORT)
+        self.disorder = CarrierOutOfOrder(SocketAddress(host(9), SIP_PORT))
+        addresses = {"carrier": self.carrier.host, "disorder": self.disorder.address.host}
+        self.site = read_site(Template(site).substitute(addresses), self.settings.region)
         self._outside = Outside(
             pbx=self.settings.sip_bind,
             carrier=self.carrier,
@@ -82,6 +88,7 @@ class World:
         async with AsyncExitStack() as stack:
             stack.callback(self._network.release)
             await stack.enter_async_context(self.mailbox)
+            await stack.enter_async_context(self.disorder)
             await self._import_site()
             await stack.enter_async_context(self.stack)
             self.engine: AsyncEngine = make_engine(self.stack.database_url)
@@ -92,6 +99,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.thaws_all()
         await self._exit.aclose()
         assert not (left := list(processes_of(self.directory))), f"still running: {left}"
 
@@ -112,9 +120,9 @@ class World:
     def mobile(self, number: str) -> Phone:
         return self.exchange.mobile(number)
 
-    async def trace(self, caller: Caller) -> Trace:
+    async def trace(self, caller: Caller, *, within: float = 10) -> Trace:
         """What the journal says of a caller's call, once it is closed there."""
-        return await trace_of(self.engine, caller)
+        return await trace_of(self.engine, caller, within=within)
 
     async def story(self, caller: Caller) -> Trace:
         """What the journal says so far of a caller's call."""
@@ -125,15 +133,16 @@ class World:
         trace = await self.trace(caller)
         return await self.mailbox.receives(recipient, about=str(trace.call.id), within=within)
 
-    async def workers_connected(self) -> None:
+    async def workers_connected(self, *, within: float = 20) -> None:
         """Waits until every worker serves calls."""
 
         async def missing() -> str:
             connected = (await self.pbx.command("ari show apps")).split()
             served = {app.removeprefix("vigie-").partition(".")[0] for app in connected}
-            return ", ".join(self.stack.workers.keys() - served)
+            workers = self.stack.workers.items()
+            return ", ".join(name for name, keeper in workers if not (keeper.ready.is_set() and name in served))
 
-        await eventually(missing, within=20, hoped="all workers connected")
+        await eventually(missing, within=within, hoped="all workers connected")
 
     async def nothing_left(self, *, within: float = 10) -> None:
         """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal."""
@@ -147,6 +156,7 @@ class World:
         finally:
             await self.exchange.hang_up_all()
             self.exchange.forget()
+            self.disorder.in_its_usual_disorder()
 
     async def _left(self) -> str:
         channels = await self.pbx.command("core show channels concise")

@@ -51,13 +51,13 @@ async def fallback(settings: Settings) -> str:
         raise StackError(
             f"The fallback does not answer on {where}: {error or 'silence'}. Without workers the last known numbers "
             "are rung.",
-            f"See {settings.state_dir / 'log' / 'fallback.log'}.",
+            f"See {settings.state_dir / 'log' / 'agi.log'}.",
         ) from error
     beat = re.search(rf"{BEAT}=(\d+)", shown)
     if beat is None or time.time() - int(beat[1]) > OLD_BEAT_SECONDS:
         raise StackError(
             "The fallback gives no sign of life. Without workers the last known numbers are rung.",
-            f"See {settings.state_dir / 'log' / 'fallback.log'}, and `snapshot` above.",
+            f"See {settings.state_dir / 'log' / 'agi.log'}, and `snapshot` above.",
         )
     return where
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -78,7 +79,8 @@ class Ari:
         self._dispatch = Dispatcher(self._adopt, self._refuse, on_broadcast, on_device_state)
         self._link = Link(url, username, password, app, self._dispatch, self._greet)
         self._pulse = Pulse(app, kin.family, self._ask, kin.on_death, kin.on_superseded) if kin else None
-        self._started = ""
+        self.started_at = datetime.fromtimestamp(0, UTC)
+        """When this Asterisk was started, as of the last connection."""
         self._subscriptions: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -240,6 +242,10 @@ class Ari:
         """All channels, whoever's they are."""
         return convert(await self.request("GET", "channels"), list[Channel])
 
+    async def stored_recordings(self) -> list[str]:
+        """The names of all recordings that are kept, among them those still being made."""
+        return [recording["name"] for recording in await self.request("GET", "recordings/stored")]
+
     async def delete_recording(self, name: str) -> None:
         """Deletes a stored recording; does nothing if there is none."""
         with suppress(NotFound):
@@ -313,14 +319,19 @@ class Ari:
         wanted = [{"type": name} for name in EVENT_TYPES]
         await self.request("PUT", f"applications/{self.app}/eventFilter", body={"allowed": wanted})
         await self._subscribe(sorted(self._subscriptions))
-        before, self._started = self._started, (await self.request("GET", "asterisk/info"))["status"]["startup_time"]
-        restarted = before not in ("", self._started)
+        restarted = await self._was_restarted()
         legs, recordings = list(self._dispatch.legs.values()), list(self._dispatch.recordings.values())
         await reconcile(self, legs, recordings, restarted=restarted)
         self._link.up.set()
         log.info("connected to %s as %s", self._link.url, self.app)
         if self._on_connected is not None:
             await self._on_connected()
+
+    async def _was_restarted(self) -> bool:
+        """Whether Asterisk was started anew since the last connection."""
+        info = await self.request("GET", "asterisk/info")
+        before, self.started_at = self.started_at, datetime.fromisoformat(info["status"]["startup_time"])
+        return before.timestamp() > 0 and before != self.started_at
 
     async def _subscribe(self, event_sources: Sequence[str]) -> None:
         for first in range(0, len(event_sources), SOURCES_PER_REQUEST):

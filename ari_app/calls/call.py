@@ -48,6 +48,7 @@ class Call:
         self.outcome: Outcome | None = None
         self.taken_by: Attempt | None = None
         self.recording: RecordingUnderWay | None = None
+        self.message_told = False
         self.came_at = caller.channel.created_at if self.was_begun else datetime.now(UTC)
         self._plan: Plan | None = None
         self._notebook = Notebook(desk.ari, self.id)

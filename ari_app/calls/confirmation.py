@@ -36,7 +36,7 @@ async def _ask(attempt: Attempt, leg: Leg) -> None:
     call, language = attempt.call, attempt.candidate.person.language
     say, line = call.desk.prompts.phrase, call.plan.line.name
     if call.number:
-        # One sound a digit: Asterisk cannot stop what it reads out by itself (digits:…), and serves nobody before its end.
+        # One sound a digit: what Asterisk reads out by itself (digits:…) it cannot stop, and serves nobody meanwhile.
         media = [await say(prompts.CALL_FROM, language, line=line)]
         media += [f"sound:digits/{digit}" for digit in call.spoken_number]
     else:

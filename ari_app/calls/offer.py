@@ -10,6 +10,7 @@ from ari_app.calls.attempt import Attempt
 from ari_app.calls.call import Call
 from ari_app.calls.comfort import Comfort
 from ari_app.calls.confirmation import confirmed
+from ari_app.calls.ringing import picked_up
 from oncall.causes import disposition_of
 from oncall.outcomes import Disposition, EventKind
 
@@ -45,35 +46,17 @@ class Offer:
         return attempt.disposition or Disposition.WITHDRAWN
 
     async def _play_out(self) -> None:
-        attempt, call = self._attempt, self._call
-        leg = attempt.inherited.leg if attempt.inherited else await call.desk.ring(attempt)
-        call.legs.add(leg)
-        try:
-            async with leg:
-                if attempt.inherited is None:
-                    await self._until_answered(leg)
-                refusal = await confirmed(attempt, leg) if self._must_confirm() else None
-                if refusal is not None:
-                    attempt.disposition = refusal
-                elif call.take(attempt):
-                    await self._connect(leg)
-        finally:
-            attempt.hangup = leg.hangup_cause
-            call.legs.discard(leg)
+        attempt = self._attempt
+        async with picked_up(attempt) as leg:
+            refusal = await confirmed(attempt, leg) if self._must_confirm() else None
+            if refusal is not None:
+                attempt.disposition = refusal
+            elif self._call.take(attempt):
+                await self._connect(leg)
 
     def _must_confirm(self) -> bool:
         inherited = self._attempt.inherited
         return self._attempt.method.confirm and not (inherited and inherited.bridged)
-
-    async def _until_answered(self, leg: Leg) -> None:
-        attempt = self._attempt
-        ringing = asyncio.create_task(_tell_ringing(attempt, leg))
-        try:
-            async with asyncio.timeout(attempt.method.ring_seconds):
-                await leg.answered()
-        finally:
-            ringing.cancel()
-        attempt.answered()
 
     def _ended(self, end: HungUp) -> Disposition:
         """What the person's hanging up means at this point of the attempt."""
@@ -106,8 +89,3 @@ class Offer:
                 await bridge.add(call.caller, leg)
                 attempt.tell(EventKind.CONNECTED)
                 yield
-
-
-async def _tell_ringing(attempt: Attempt, leg: Leg) -> None:
-    await leg.ringing.wait()
-    attempt.tell(EventKind.RINGING)

@@ -69,7 +69,7 @@ class Notebook:
         text = msgspec.json.encode(standing).decode()
         self._ari.later(self._ari.set_variable(self._variable, text), f"setting {self._variable}")
 
-    def tear_out(self) -> None:
-        """The call is over."""
-        if self._written:
+    def tear_out(self, *, always: bool = False) -> None:
+        """The call is over. ``always``: what another may have written is torn out too."""
+        if self._written or always:
             self._ari.later(self._ari.set_variable(self._variable, None), f"removing {self._variable}")

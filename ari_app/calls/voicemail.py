@@ -18,6 +18,14 @@ def recording_name(call: UUID) -> str:
     return f"{PREFIX}{call}"
 
 
+def call_of_recording(name: str) -> UUID | None:
+    """The call whose message has that name; None when it is nobody's."""
+    try:
+        return UUID(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+    except ValueError:
+        return None
+
+
 async def take_message(call: Call) -> None:
     """Asks the caller for a message and records it until ``#``, silence, the longest time, or their hanging up."""
     caller, rules = call.caller, call.voicemail

@@ -47,8 +47,7 @@ class Ladder:
 
     @property
     def agi(self) -> Keeper:
-        assert self.world.stack.fallback is not None
-        return self.world.stack.fallback
+        return self.world.stack.keepers["agi"]
 
     async def agi_serves(self) -> None:
         """Waits until the fallback says that it lives, and has told Asterisk the last known numbers."""

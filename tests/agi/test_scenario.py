@@ -98,6 +98,13 @@ def test_the_next_trunk_is_taken_when_one_fails_and_not_when_the_number_does(
     assert journalled.dispositions[2] == ("Bob", Disposition.BUSY)
 
 
+def test_a_trunk_that_does_not_answer_options_is_taken_last(caller: FakeCaller, tmp_path: Path) -> None:
+    caller.states["DEVICE_STATE(PJSIP/trunk-operator.watch)"] = "UNAVAILABLE"
+    caller.answers[SECOND_TRUNK] = BUSY
+    served(caller, table, tmp_path)
+    assert [dial for dial, _ in caller.rung][:2] == [SOFTPHONE, SECOND_TRUNK]
+
+
 def test_each_is_asked_in_their_language_and_shown_what_they_want(caller: FakeCaller, tmp_path: Path) -> None:
     served(caller, table, tmp_path)
     ask = caller.asked[0]

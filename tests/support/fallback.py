@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class FakeCaller:
     hangs_up_at: str = ""
     """The sound during which the caller hangs up."""
     missing_sounds: Sequence[str] = ()
+    states: dict[str, str] = field(default_factory=lambda: defaultdict(lambda: "NOT_INUSE"))
     id: str = "1768215600.1"
     call: UUID = field(default_factory=uuid4)
     now: datetime = MONDAY
@@ -46,7 +48,8 @@ class FakeCaller:
     hung_up = False
 
     def variable(self, name: str) -> str:
-        return {"VIGIE_CALL": str(self.call), "VIGIE_DID": self.did, "VIGIE_CALLER": self.number}[name]
+        known = {"VIGIE_CALL": str(self.call), "VIGIE_DID": self.did, "VIGIE_CALLER": self.number}
+        return known[name] if name in known else self.states[name]
 
     def set(self, name: str, value: object) -> None:
         self.variables[name] = str(value)

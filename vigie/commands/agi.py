@@ -1,7 +1,6 @@
 """``vigie agi``: the fallback that serves calls when no worker does."""
 
 import asyncio
-import logging
 import signal
 from socket import SOCK_STREAM
 from typing import Annotated
@@ -17,6 +16,7 @@ from vigie.logs import configure_logging
 from vigie.secrets import load_secrets
 from vigie.settings import Settings, read_settings
 from vigie.stack.machine import check_port
+from vigie.supervisor import supervised
 
 
 def agi(
@@ -38,8 +38,8 @@ async def _serve(settings: FallbackSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    logging.getLogger(__name__).info("calls without a worker are served on 127.0.0.1:%d", settings.port)
-    await run_fallback(settings, stop)
+    async with supervised(stop) as supervisor:
+        await run_fallback(settings, stop, supervisor.ready)
 
 
 def fallback_settings(settings: Settings) -> FallbackSettings:
