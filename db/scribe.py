@@ -12,7 +12,7 @@ from psycopg import errors
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.history import HistoryWriter
-from db.spool import keep_waiting, set_aside
+from db.segment import keep_waiting, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Scribe:
             return await self._writer.write(lines)
         except Exception as error:
             if _is_passing(error):
+                await self._writer.close()  # the next try gets a server that answers, or lets us write
                 raise
             if len(lines) > 1:  # halved again and again, until the one at fault is alone
                 middle = len(lines) // 2

@@ -23,3 +23,4 @@ def configure_logging(verbose: bool = False) -> None:
     )
     logging.getLogger("websockets").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of errors beside those that it raises
