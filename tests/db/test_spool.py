@@ -2,8 +2,6 @@
 
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from db.segment import HEAD, Segment, left_behind
 from db.spool import Spool
+from tests.support.disk import run_on_a_disk_of
 from tests.support.journal import files
 
 
@@ -180,14 +179,7 @@ print('whole and in order' if out == lines else out)
 
 
 def test_a_full_disk_cuts_no_line(tmp_path: Path) -> None:
-    """On a real file system of a megabyte, in a mount namespace where an ordinary user may mount one."""
-    if subprocess.run(["unshare", "--map-root-user", "--mount", "true"], stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("this machine gives ordinary users no mount namespace of their own")
-    mount = f'mount -t tmpfs -o size=1m disk {tmp_path} && exec "$@"'
-    program = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
-    done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *program], capture_output=True, text=True
-    )
+    done = run_on_a_disk_of("1m", tmp_path, FULL_DISK)
     assert done.stdout.splitlines() == ["some are refused", "none is refused", "whole and in order"], done.stderr
 
 

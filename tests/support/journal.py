@@ -1,8 +1,8 @@
 """A running journal, and what it has written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,18 @@ async def counts(engine: AsyncEngine) -> dict[str, int]:
     return {table: (await rows(engine, f"SELECT count(*) FROM {table}"))[0][0] for table in COUNTS}
 
 
-async def nothing_waits(journal: Journal) -> None:
-    """All that was put is written, and all that anybody left behind."""
+async def nothing_waits(journal: Journal, but: Collection[str] = ()) -> None:
+    """All that was put is written, and all that anybody left behind, ``but`` for these files."""
     await written(journal)
     async with asyncio.timeout(10):
-        while any(path.stat().st_size > len(HEAD) for path in journal.directory.iterdir()):
+        while any(size > len(HEAD) for name, size in _sizes(journal.directory) if name not in but):
             await asyncio.sleep(0.01)
+
+
+def _sizes(directory: Path) -> Iterator[tuple[str, int]]:
+    for path in directory.iterdir():
+        with suppress(FileNotFoundError):
+            yield path.name, path.stat().st_size
 
 
 def files(directory: Path) -> list[str]:
