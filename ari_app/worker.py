@@ -99,21 +99,11 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         stop = asyncio.create_task(self._stopping.wait())
-        if not await self._has_table(stop):
-            return
-        journal = asyncio.create_task(self._journal.run(), name="journal")
-        routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
-        links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
-        services = {journal, routing, *links}
         try:
-            done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
-            await self._drain()
-            for service in done - {stop}:
-                service.result()
+            if await self._has_table(stop):
+                await self._serve(stop)
         finally:
-            for task in (stop, *services):
-                task.cancel()
-            await asyncio.wait({stop, *services})
+            stop.cancel()
             await self._engine.dispose()
 
     async def _has_table(self, stop: asyncio.Task[Literal[True]]) -> bool:
@@ -126,6 +116,21 @@ class Worker:
             return start.done()
         finally:
             start.cancel()
+
+    async def _serve(self, stop: asyncio.Task[Literal[True]]) -> None:
+        journal = asyncio.create_task(self._journal.run(), name="journal")
+        routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
+        links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
+        services = {journal, routing, *links}
+        try:
+            done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
+            await self._drain()
+            for service in done - {stop}:
+                service.result()
+        finally:
+            for task in services:
+                task.cancel()
+            await asyncio.wait(services)
 
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)

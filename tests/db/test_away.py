@@ -1,10 +1,12 @@
 """PostgreSQL away in each of its ways: nothing waits for it for ever, and afterwards everything is there, once."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,8 +18,10 @@ from db.engine import make_engine
 from db.errors import Unreachable
 from db.journal import Journal
 from db.routing import load_routing
+from db.snapshot import SnapshotStore
 from oncall.outcomes import Disposition, EventKind, Outcome
 from tests.support.disk import run_on_a_disk_of
+from tests.support.follower import NOW, following, joins, table_of
 from tests.support.history import StoryTeller
 from tests.support.journal import COUNTS, counts, nothing_waits, put_all, rows, running, written
 from tests.support.server import Server
@@ -60,6 +64,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.connection.COMMAND_SECONDS", 0.5)
     monkeypatch.setitem(ARGUMENTS, "connect_timeout", 2)
     monkeypatch.setattr("db.scribe.LONGEST_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("ari_app.routing.RETRY_SECONDS", 0.1)
 
 
 async def told(text: str, log: pytest.LogCaptureFixture) -> None:
@@ -204,6 +209,23 @@ async def test_a_lock_that_somebody_keeps_is_waited_for_without_piling_up(
     assert await counts(engine) == COUNTS
 
 
+async def test_who_starts_meanwhile_routes_by_the_snapshot_until_it_is_back(
+    server: Server, engine: AsyncEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await joins(engine, "Alice")
+    await server.stop()
+    written_at = NOW - timedelta(minutes=90, seconds=5)
+    snapshots = SnapshotStore(tmp_path, "k" * 24)
+    snapshots.write(table_of("Carol", written_at), written_at)
+    async with following(server.url, snapshots) as follower:
+        await follower.knows("Carol")
+        (told,) = (record for record in caplog.records if "snapshot" in record.getMessage())
+        assert told.levelno == logging.WARNING
+        assert f"snapshot of {written_at.isoformat(timespec='seconds')}, which is 1:30:" in told.getMessage()
+        await server.start()
+        await follower.knows("Alice")
+
+
 FULL_DISK = """
 import asyncio, logging, sys
 from contextlib import suppress
@@ -213,6 +235,7 @@ from db.engine import make_engine
 from db.journal import Journal
 from db.migrations import upgrade
 from oncall.outcomes import EventKind
+from tests.support.follower import NOW, following, joins, table_of
 from tests.support.history import StoryTeller
 from tests.support.journal import counts, running, written
 from vigie.stack.postgres import PrivateCluster
