@@ -2,12 +2,19 @@
 
 import asyncio
 import logging
+import os
+import secrets
 import signal
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from uuid import UUID
 
-from ari_app.ari import Ari, CallBroadcast
+from ari_app.ari import Ari, AriError, CallBroadcast, Kin
+from ari_app.calls.adoption import LeftCall, carry_on, give_up, left_calls
+from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
@@ -21,8 +28,12 @@ from oncall.routing import RoutingTable
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 30
-"""How long a worker that was told to stop may go on serving the calls it has."""
+FAMILY = "vigie-"
+"""How the names of all workers' applications begin; the dialplan offers calls to these."""
+LOOK_SECONDS = 0.2
+LEAVE_SECONDS = 3
+SUPERSEDED = 75
+"""The exit status of a worker whose calls were taken over while it was hung: EX_TEMPFAIL of sysexits(3)."""
 STORE_SECONDS = 3
 """How long it then waits for the database to take what is left. Recordings stay in Asterisk until they are stored."""
 
@@ -49,13 +60,21 @@ class WorkerSettings:
     sounds: Path
     language: str
     region: str
+    drain_seconds: float = 30
+    """How long a worker that was told to stop may go on serving the calls it has."""
 
 
 class Worker:
-    """Calls are served from :meth:`run` until a SIGTERM or SIGINT, after which those in progress are finished."""
+    """Calls are served from :meth:`run` until a SIGTERM or SIGINT, after which those in progress are finished, or left
+    to another worker.
+
+    Its application's name is another one at each start: whatever an earlier process of the same name has left is there
+    to be taken over like any other worker's.
+    """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
+        self._app = f"{FAMILY}{settings.name}.{secrets.token_hex(3)}"
         self._engine = make_engine(settings.database_url)
         self._journal = Journal(self._engine, settings.journal, settings.name)
         self._table = CurrentTable(self._engine, settings.snapshots, self._watch_people)
@@ -63,6 +82,7 @@ class Worker:
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
         self._calls: set[asyncio.Task[None]] = set()
+        self._adopting: set[UUID | str] = set()
         self._stopping = asyncio.Event()
 
     def _desk(self, access: AriAccess) -> Desk:
@@ -71,10 +91,11 @@ class Worker:
             access.url,
             access.username,
             access.password,
-            f"vigie-{settings.name}",
+            self._app,
             on_broadcast=lambda broadcast: self._on_broadcast(desk, broadcast),
             on_device_state=lambda event: self._presence.on_device_state(ari, event),
             on_connected=lambda: self._on_connected(ari),
+            kin=Kin(FAMILY, lambda app: self._on_death(desk, app), self._on_superseded),
         )
         desk = Desk(
             worker=settings.name,
@@ -101,7 +122,7 @@ class Worker:
         stop = asyncio.create_task(self._stopping.wait())
         try:
             if await self._has_table(stop):
-                await self._serve(stop)
+                await self._work(stop)
         finally:
             stop.cancel()
             await self._engine.dispose()
@@ -117,11 +138,12 @@ class Worker:
         finally:
             start.cancel()
 
-    async def _serve(self, stop: asyncio.Task[Literal[True]]) -> None:
+    async def _work(self, stop: asyncio.Task[Literal[True]]) -> None:
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
+        aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
         links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
-        services = {journal, routing, *links}
+        services = {journal, routing, aftermath, *links}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
             await self._drain()
@@ -143,27 +165,53 @@ class Worker:
     def _on_broadcast(self, desk: Desk, broadcast: CallBroadcast) -> None:
         if self._stopping.is_set():
             return
-        task = asyncio.create_task(self._claim(desk, broadcast))
+        self._serve(self._claim(desk, broadcast), broadcast.channel.id)
+
+    async def _claim(self, desk: Desk, broadcast: CallBroadcast) -> None:
+        caller = await desk.ari.claim(broadcast)
+        if caller is not None:
+            await take_call(caller, desk)
+
+    async def _on_death(self, desk: Desk, app: str) -> None:
+        """Takes over the calls of a worker that is gone."""
+        for call, left in (await left_calls(desk, app)).items():
+            if call not in self._adopting:
+                self._serve(self._adopt(desk, app, call, left), str(call))
+
+    async def _adopt(self, desk: Desk, app: str, call: UUID | str, left: LeftCall) -> None:
+        self._adopting.add(call)
+        try:
+            await carry_on(desk, app, call, left)
+        finally:
+            self._adopting.discard(call)
+
+    def _serve(self, call: Coroutine[Any, Any, None], name: str) -> None:
+        async def served() -> None:
+            try:
+                await call
+            except Exception:
+                log.exception("call %s was lost by this worker", name)
+
+        task = asyncio.create_task(served())
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _claim(self, desk: Desk, broadcast: CallBroadcast) -> None:
-        try:
-            caller = await desk.ari.claim(broadcast)
-            if caller is not None:
-                await take_call(caller, desk)
-        except Exception:
-            log.exception("call %s was lost by this worker", broadcast.channel.id)
+    def _on_superseded(self) -> None:
+        """We were hung, and our calls are others' by now: all that can be done without harm is to begin anew."""
+        log.critical("this worker did not answer for too long, others have its calls; it ends to be started again")
+        os._exit(SUPERSEDED)
 
     async def _drain(self) -> None:
+        """Finishes the calls, leaves to others what goes on, and stores what is to be stored."""
         self._stopping.set()
+        for desk in self._desks:
+            desk.ari.pulse.leave()
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
-            await asyncio.wait(self._calls, timeout=DRAIN_SECONDS)
-        for call in self._calls:
-            call.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
+            await self._finish_calls()
+        left = len(self._calls)
+        if left:
+            await self._leave_calls()
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
@@ -174,3 +222,27 @@ class Worker:
                 self._journal.pending,
                 self._journal.directory,
             )
+        if left:
+            log.info("leaving %d calls to others", left)
+            os._exit(0)  # any other way out would hang them up
+
+    async def _finish_calls(self) -> None:
+        """Returns when all calls are over, or could go on without us, or time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_seconds):
+                while self._calls and not self._can_be_left():
+                    await asyncio.wait(self._calls, timeout=LOOK_SECONDS)
+
+    def _can_be_left(self) -> bool:
+        """Whether there is another worker, and no call that would lose by changing hands."""
+        others = all(desk.ari.pulse.others_serve for desk in self._desks if desk.calls)
+        return others and all(call.is_talked for desk in self._desks for call in desk.calls)
+
+    async def _leave_calls(self) -> None:
+        """Leaves the calls to the other workers or, where there is none, to the dialplan's fallback."""
+        for desk in self._desks:
+            with suppress(AriError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    if not desk.ari.pulse.others_serve:
+                        await asyncio.gather(*(give_up(call) for call in desk.calls if not call.is_talked))
+                    await desk.ari.pulse.say_gone()

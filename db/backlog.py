@@ -1,13 +1,13 @@
 """How much of the calls' history waits on disk, for whoever looks after the system."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from db.segment import ASIDE, HEAD, SPOOL, WAITING
+from db.segment import ASIDE, HEAD, SPOOL, TITLE, WAITING
 
 _TIME: Final = re.compile(rb'"(?:at|started_at|answered_at|ended_at)":"([^"]{20,40})"')
 
@@ -25,37 +25,48 @@ class Backlog:
 
 def read_backlog(directory: Path) -> Backlog:
     """What the spool directory holds. Raises OSError."""
-    paths = sorted(directory.iterdir()) if directory.exists() else []
-    newer: list[Path] = []
-    times: list[datetime] = []
-    waiting = 0
-    for path in paths:
-        if path.suffix not in (SPOOL, WAITING):
-            continue
-        head, lines = _split(path)
-        if head not in (HEAD, b""):
-            newer.append(path)
-            continue
-        waiting += len(lines)
-        times.extend(_times(lines[:1]))
+    paths = _files(directory, SPOOL, WAITING)
     return Backlog(
-        waiting=waiting,
-        since=min(times, default=None),
-        aside=tuple(path for path in paths if path.suffix == ASIDE),
-        newer=tuple(newer),
+        waiting=sum(_count(path) for path in paths),
+        since=_oldest(paths),
+        aside=tuple(_files(directory, ASIDE)),
+        newer=tuple(path for path in paths if _is_newer(path)),
     )
 
 
-def _split(path: Path) -> tuple[bytes, list[bytes]]:
-    """The head of a file and its lines; nothing of one that is gone meanwhile."""
+def unwritten_since(directory: Path) -> datetime | None:
+    """When the oldest happened that nobody has tried to write; None when all was tried. Raises OSError."""
+    return _oldest(_files(directory, SPOOL))
+
+
+def _oldest(paths: Iterable[Path]) -> datetime | None:
+    """When the oldest of the records in files of our version happened."""
+    firsts = (record for head, record in map(_first_two, paths) if head == HEAD)
+    times = (found[1] for record in firsts if (found := _TIME.search(record)))
+    return min((datetime.fromisoformat(time.decode()) for time in times), default=None)
+
+
+def _files(directory: Path, *kinds: str) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.suffix in kinds) if directory.exists() else []
+
+
+def _count(path: Path) -> int:
+    """How many records a file holds."""
     try:
-        head, *lines = path.read_bytes().splitlines(keepends=True) or [b""]
+        return max(path.read_bytes().count(b"\n") - 1, 0)
     except FileNotFoundError:
-        return b"", []
-    return head, lines
+        return 0
 
 
-def _times(lines: Iterable[bytes]) -> Iterator[datetime]:
-    for line in lines:
-        if found := _TIME.search(line):
-            yield datetime.fromisoformat(found[1].decode())
+def _is_newer(path: Path) -> bool:
+    head, _ = _first_two(path)
+    return head != HEAD and head.startswith(TITLE)
+
+
+def _first_two(path: Path) -> tuple[bytes, bytes]:
+    """The first two lines of a file: its head and its oldest record; a file that is gone meanwhile has none."""
+    try:
+        with path.open("rb") as file:
+            return file.readline(), file.readline()
+    except FileNotFoundError:
+        return HEAD, b""

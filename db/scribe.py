@@ -92,8 +92,9 @@ class Scribe:
 
 
 def brief(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split())
+    """What an error says, in one line, without the row that the server quotes."""
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return " ".join((said or str(error)).split())
 
 
 def _is_passing(error: Exception) -> bool:

@@ -29,8 +29,8 @@ WAITING: Final = ".waiting"
 ASIDE: Final = ".aside"
 READ_BYTES: Final = 2**18
 
-_TITLE: Final = b"vigie journal "
-HEAD: Final = b"%s%d\n" % (_TITLE, VERSION)
+TITLE: Final = b"vigie journal "
+HEAD: Final = b"%s%d\n" % (TITLE, VERSION)
 
 
 class Segment:
@@ -83,6 +83,11 @@ class Segment:
     def is_done(self) -> bool:
         """Whether all that was added is released."""
         return self._at >= self.size
+
+    @property
+    def released(self) -> int:
+        """How many bytes of lines are released."""
+        return self._at - self._start
 
     def append(self, lines: Sequence[bytes]) -> None:
         """Adds ``lines``, all or none. Raises OSError; then nothing more may be added."""
@@ -180,7 +185,7 @@ def _start(path: Path, beginning: bytes) -> int:
     """Where the lines of a file begin; what is no head counts as a line. Raises NewerSpool."""
     if HEAD.startswith(beginning):
         return len(beginning)
-    head = re.match(rb"%s(\d{1,9})\n" % _TITLE, beginning)
+    head = re.match(rb"%s(\d{1,9})\n" % TITLE, beginning)
     if head is None:
         return 0
     if int(head[1]) > VERSION:

@@ -4,7 +4,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,8 @@ log = logging.getLogger(__name__)
 
 SEGMENT_BYTES: Final = 8 * 2**20
 """A file that is longer is not added to any more; it is removed when all of it is written."""
+TURN_BYTES: Final = 2**17
+"""Nor is one of which so much is written that it should go soon."""
 RETRY_SECONDS: Final = 1.0
 """How often a disk that refuses is asked again."""
 
@@ -74,12 +75,10 @@ class Spool:
         segment = self._segments[0]
         segment.release(lines)
         if not segment.is_done:
-            return
-        if segment is self._current:
-            with suppress(OSError):
-                segment.clear()
-                return
-        self._drop(segment)
+            if segment is self._current and segment.released > TURN_BYTES:
+                self._current = None
+        elif segment is not self._current or not _cleared(segment):
+            self._drop(segment)
 
     def retry(self) -> None:
         """Puts on disk what the disk refused before, if it takes it now."""
@@ -129,3 +128,12 @@ class Spool:
         if segment is self._current:
             self._current = None
         segment.remove()
+
+
+def _cleared(segment: Segment) -> bool:
+    """Whether a segment that is done can take new lines in the place of the old."""
+    try:
+        segment.clear()
+    except OSError:
+        return False
+    return True

@@ -68,6 +68,13 @@ async def trace_of(engine: AsyncEngine, caller: Caller, *, within: float = 10) -
     return found[-1]
 
 
+async def story_of(engine: AsyncEngine, caller: Caller) -> Trace:
+    """Return what the journal says so far of a caller's call; ``AssertionError`` when it says nothing yet."""
+    trace = await _read(engine, caller)
+    assert trace is not None, f"the journal knows nothing of the call of {caller.who}"
+    return trace
+
+
 async def open_rows(engine: AsyncEngine) -> int:
     """Return how many calls and attempts are open in the journal."""
     async with AsyncSession(engine) as session:

@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import make_engine
 from db.migrations import upgrade
 from lab.carrier import Handset, Outside
+from lab.disorder import CarrierOutOfOrder
 from lab.exchange import Exchange
 from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
-from lab.trace import Trace, open_rows, trace_of
+from lab.trace import Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
 from vigie.secrets import load_secrets
 from vigie.settings import Settings, SocketAddress
@@ -38,9 +39,10 @@ WRONG_PASSWORD = "wrong"  # noqa: S105 - that of nobody
 class World:
     """A site of its own, with everything that it talks to, while it is entered.
 
-    ``site`` is a site file in which ``$carrier`` stands for the carrier's address; ``handsets`` are the SIP user names
-    of the softphones that are switched on, ``intruders`` those of softphones with a wrong password. Everything lies in
-    ``directory`` and listens on addresses of 127.0.0.0/8 that nobody else uses.
+    ``site`` is a site file in which ``$carrier`` stands for the carrier's address and ``$disorder`` for that of another
+    one, who is out of order; ``handsets`` are the SIP user names of the softphones that are switched on, ``intruders``
+    those of softphones with a wrong password. Everything lies in ``directory`` and listens on addresses of 127.0.0.0/8
+    that nobody else uses.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class World:
         )
         self.outsider = SocketAddress(host(200), SIP_PORT)
         """The address of somebody who is neither the carrier nor one of our phones."""
-        self.site = read_site(Template(site).substitute(carrier=host(10)), self.settings.region)
         self.carrier = SocketAddress(host(10), SIP_PORT)
+        self.disorder = CarrierOutOfOrder(SocketAddress(host(9), SIP_PORT))
+        addresses = {"carrier": self.carrier.host, "disorder": self.disorder.address.host}
+        self.site = read_site(Template(site).substitute(addresses), self.settings.region)
         self._outside = Outside(
             pbx=self.settings.sip_bind,
             carrier=self.carrier,
@@ -81,6 +85,7 @@ class World:
         async with AsyncExitStack() as stack:
             stack.callback(self._network.release)
             await stack.enter_async_context(self.mailbox)
+            await stack.enter_async_context(self.disorder)
             await self._import_site()
             await stack.enter_async_context(self.stack)
             self.engine: AsyncEngine = make_engine(self.stack.database_url)
@@ -111,9 +116,13 @@ class World:
     def mobile(self, number: str) -> Phone:
         return self.exchange.mobile(number)
 
-    async def trace(self, caller: Caller) -> Trace:
+    async def trace(self, caller: Caller, *, within: float = 10) -> Trace:
         """What the journal says of a caller's call, once it is closed there."""
-        return await trace_of(self.engine, caller)
+        return await trace_of(self.engine, caller, within=within)
+
+    async def story(self, caller: Caller) -> Trace:
+        """What the journal says so far of a caller's call."""
+        return await story_of(self.engine, caller)
 
     async def letter(self, caller: Caller, recipient: str, *, within: float = 30) -> Letter:
         """The mail to ``recipient`` about a caller's call."""
@@ -125,7 +134,8 @@ class World:
 
         async def missing() -> str:
             connected = (await self.pbx.command("ari show apps")).split()
-            return ", ".join(name for name in self.stack.workers if f"vigie-{name}" not in connected)
+            served = {app.removeprefix("vigie-").partition(".")[0] for app in connected}
+            return ", ".join(self.stack.workers.keys() - served)
 
         await eventually(missing, within=20, hoped="all workers connected")
 
@@ -141,6 +151,7 @@ class World:
         finally:
             await self.exchange.hang_up_all()
             self.exchange.forget()
+            self.disorder.in_its_usual_disorder()
 
     async def _left(self) -> str:
         channels = await self.pbx.command("core show channels concise")

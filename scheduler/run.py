@@ -6,6 +6,7 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from db.models import OUTBOX_CHANNEL
 from notify.email import EmailTransport, parse_sender
 from notify.messages import MessageWriter
 from notify.outbox import Outbox
+from notify.receipts import Receipts
 from notify.sender import Sender
 from notify.smtp import SmtpServer
 from notify.stories import StoryReader
@@ -34,13 +36,15 @@ GRACE_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:
-    """What the scheduler must know. ``tls`` replaces the system's trusted authorities."""
+    """What the scheduler must know. ``receipts`` is a directory of its own that outlives it; ``tls`` replaces the
+    system's trusted authorities."""
 
     database_url: str = field(repr=False)
     smtp_url: str = field(repr=False)
     mail_from: str
     region: str
     zone: ZoneInfo
+    receipts: Path
     tls: ssl.SSLContext | None = None
     tick_seconds: float = TICK_SECONDS
 
@@ -54,7 +58,13 @@ async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> Non
     server = SmtpServer.parse(settings.smtp_url)
     transport = EmailTransport(server, parse_sender(settings.mail_from), settings.tls)
     engine = make_engine(settings.database_url)
-    sender = Sender(Outbox(engine), StoryReader(engine, settings.zone), MessageWriter(settings.region), transport)
+    sender = Sender(
+        Outbox(engine),
+        StoryReader(engine, settings.zone),
+        MessageWriter(settings.region),
+        transport,
+        Receipts(settings.receipts),
+    )
     mail = Duty("sending mail", sender.send_due)
     clock = _alarm_clock(mail, settings.tick_seconds)
     attending = asyncio.create_task(mail.attend(stop))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from socket import SOCK_DGRAM, SOCK_STREAM
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiosmtplib
@@ -191,7 +192,16 @@ async def _trunks(settings: Settings) -> str:
                 f"Trunk {trunk.slug} is not registered at {trunk.host}:{trunk.port}.",
                 "Check its user name and password file, and that the carrier is reachable from here.",
             )
-    return ", ".join(trunk.slug for trunk in accounts.trunks)
+    (url,) = ari_urls(settings, load_secrets(settings))
+    states = {endpoint["resource"]: endpoint["state"] for endpoint in await _asked(url, "endpoints/PJSIP")}
+    slugs = [trunk.slug for trunk in accounts.trunks]
+    if silent := [slug for slug in slugs if states.get(f"trunk-{slug}.watch") != "online"]:
+        raise Doubt(
+            f"No answer to OPTIONS from {', '.join(silent)}: numbers are called by other trunks first.",
+            "Check its host, and that it can be reached from here. A carrier who takes calls but never answers OPTIONS "
+            "is best named last.",
+        )
+    return f"{', '.join(slugs)} answer{'s' if len(slugs) == 1 else ''}"
 
 
 async def _workers(settings: Settings) -> str:
@@ -201,11 +211,20 @@ async def _workers(settings: Settings) -> str:
 
 async def _workers_of(url: str) -> list[str]:
     """The workers connected to one Asterisk."""
-    parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port}"
+    listed = await _asked(url, "applications")
+    names = sorted(app["name"].partition(".")[0] for app in listed if app["name"].startswith("vigie-"))
+    if not names:
+        where = _address(url)
+        raise StackError(f"No worker is connected to {where}: callers hear an apology.", "Start `vigie ari`.")
+    return names
+
+
+async def _asked(url: str, what: str) -> Any:
+    """What ARI answers to a GET."""
+    where = _address(url)
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
         try:
-            answer = await client.get(f"{url}/applications")
+            answer = await client.get(f"{url}/{what}")
             answer.raise_for_status()
         except httpx.HTTPStatusError as error:
             raise StackError(
@@ -216,10 +235,12 @@ async def _workers_of(url: str) -> list[str]:
             raise StackError(
                 f"ARI at {where} cannot be reached: {error}.", "Check that Asterisk runs there."
             ) from error
-    names = sorted(item["name"] for item in answer.json() if item["name"].startswith("vigie-"))
-    if not names:
-        raise StackError(f"No worker is connected to {where}: callers hear an apology.", "Start `vigie ari`.")
-    return names
+    return answer.json()
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}"
 
 
 async def _mail(settings: Settings) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ari_app.calls import comfort as comfort_module
-from ari_app.calls import hunt as hunt_module
+from ari_app.calls import confirmation
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, PlanStep, RingOrder
 from tests.calls.conftest import ALICE, BOB, CAROL, Office, person, plan, sip, until
 
@@ -15,7 +15,7 @@ async def test_the_person_on_call_presses_1_and_talks(office: Office) -> None:
     alice = (await office.asterisk.rung("PJSIP/alice")).answers()
     await until(lambda: alice.heard, "alice hears who calls")
     assert "Support" in alice.heard[0]
-    assert "digits:0611223344" in alice.heard[0]
+    assert "sound:digits/0,sound:digits/6,sound:digits/1" in alice.heard[0]
     alice.presses("1")
     await until(lambda: caller.bridged_with == {alice.channel.id}, "they are connected")
     assert not caller.music
@@ -144,7 +144,7 @@ async def test_in_turn_the_second_rings_only_after_the_first(office: Office) -> 
 async def test_a_machine_that_answers_and_presses_nothing_does_not_have_the_call(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hunt_module, "CONFIRM_SECONDS", 0.01)
+    monkeypatch.setattr(confirmation, "CONFIRM_SECONDS", 0.01)
     office.steps([ALICE], [BOB])
     caller = await office.call()
     machine = (await office.asterisk.rung("PJSIP/alice")).answers()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.backlog import read_backlog
+from db.backlog import read_backlog, unwritten_since
 from db.records import Record, encode
 from db.segment import HEAD, set_aside
 from oncall.outcomes import EventKind
@@ -56,6 +56,15 @@ async def test_how_many_wait_and_since_when(directory: Path) -> None:
     assert backlog.since is not None
     with pytest.raises(Doubt, match=r"19 records of calls wait in .*/journal, the oldest for 130 minutes"):
         await said(directory)
+
+
+async def test_what_waits_for_others_keeps_nobody_from_tidying_up(directory: Path) -> None:
+    left(directory, "w1.1.waiting", lately(30).whole())
+    left(directory, "w1.2.spool", lately(20).whole(), head=b"vigie journal 2\n")
+    assert unwritten_since(directory) is None
+    began = lately(10)
+    left(directory, "w1.3.spool", began.whole())
+    assert unwritten_since(directory) == began.began
 
 
 async def test_what_could_not_be_written_is_named(directory: Path) -> None:

@@ -172,3 +172,14 @@ def test_every_way_an_attempt_can_end_has_words(language: str) -> None:
 
 def test_a_language_that_we_do_not_speak_is_answered_in_french() -> None:
     assert writer.write("voicemail", STORY, "br").language == "fr"
+
+
+@pytest.mark.parametrize(("language", "said"), [("fr", "trop volumineux"), ("en", "too big")])
+def test_a_recording_that_is_not_attached_is_said_to_be_kept(language: str, said: str) -> None:
+    message = writer.write("voicemail", STORY, language, attach=False)
+    assert message.attachments == ()
+    for words in (message.text, message.html):
+        assert said in words
+        assert "vigie voicemails --save" in words
+        assert "is attached" not in words
+        assert "est joint" not in words

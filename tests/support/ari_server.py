@@ -47,6 +47,10 @@ class AriServer:
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     connections: int = 0
+    variables: dict[str, str] = field(default_factory=lambda: {"EPOCH": "1795636159"})
+    """The global variables."""
+    applications: list[str] = field(default_factory=list)
+    startup_time: str = NOW
     copies: int = 1
     """How often each event is sent."""
     late: bool = False
@@ -263,6 +267,17 @@ class AriServer:
     def _usual(self, request: Request) -> tuple[int, Any]:
         if request.name == "GET channels":
             return 200, list(self.channels.values())
+        if request.name == "GET asterisk/info":
+            return 200, {"status": {"startup_time": self.startup_time}}
+        if request.name == "GET asterisk/variable":
+            return 200, {"value": self.variables.get(request.query["variable"], "")}
+        if request.name == "POST asterisk/variable":
+            if "value" in request.query:
+                self.variables[request.query["variable"]] = request.query["value"]
+            else:
+                self.variables.pop(request.query["variable"], None)
+        if request.name == "GET applications":
+            return 200, [{"name": name} for name in self.applications]
         if request.method == "POST" and request.path.count("/") == 1 and request.path.startswith("channels/"):
             return 200, self.known(request.path.removeprefix("channels/"))
         return 204, None

@@ -40,6 +40,16 @@ def test_a_trunk_is_known_by_its_address_and_leads_to_the_lines() -> None:
     assert "registration" not in objects
 
 
+def test_a_trunk_is_watched_by_an_endpoint_that_nobody_calls_by() -> None:
+    config = configuration(CARRIER, ACCOUNT)["pjsip.conf"]
+    watched, trunk = sections(config, "trunk-backup.watch"), sections(config, "trunk-backup")
+    assert watched["aor"]["contact"] == trunk["aor"]["contact"]
+    assert int(watched["aor"]["qualify_frequency"]) + int(watched["aor"]["qualify_timeout"]) <= 20
+    assert watched["endpoint"]["outbound_auth"] == "trunk-backup"
+    assert "identify" not in watched, "whoever calls from there is the trunk"
+    assert "qualify_frequency" not in trunk["aor"], "Asterisk would not call by a trunk that is silent to OPTIONS"
+
+
 def test_a_trunk_with_a_user_name_registers() -> None:
     objects = sections(configuration(ACCOUNT)["pjsip.conf"], "trunk-backup")
     assert objects["registration"]["server_uri"] == "sip:sip.example.org:5070"

@@ -43,4 +43,5 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         mail_from=settings.mail_from,
         region=settings.region,
         zone=settings.zone_info,
+        receipts=settings.state_dir / "receipts",
     )

@@ -153,7 +153,7 @@ class Stack:
             if keeper.failure is not None:
                 raise keeper.failure
         connected = (await asterisk.command("ari show apps")).split()
-        return [name for name in self.workers if f"vigie-{name}" not in connected]
+        return [name for name in self.workers if not any(app.startswith(f"vigie-{name}.") for app in connected)]
 
     def _keeper(self, name: str, *arguments: str) -> Keeper:
         """One of our own commands, with these settings whatever the environment says."""
