@@ -41,6 +41,8 @@ class CurrentTable:
         self._on_change = on_change
         self._table: RoutingTable | None = None
         self._checked = False
+        self._is_fresh = False
+        """Whether the last attempt at reading the database gave the table."""
 
     def __call__(self) -> RoutingTable:
         assert self._table is not None, "no call is taken before the first table is there"
@@ -74,27 +76,26 @@ class CurrentTable:
         inputs = await load_routing(self._engine)
         table = await asyncio.to_thread(build_table, inputs, now - _PAST, now + HORIZON)
         await self._adopt(table)
+        self._is_fresh = True
         try:
             await asyncio.to_thread(self._snapshots.write, table, now)
-        except SnapshotNotWritten as error:
+        except (SnapshotNotWritten, OSError) as error:
             log.error("%s", error)
 
     async def keep_fresh(self, database_url: str) -> None:
         """Reloads on every change of the rota, and at least every minute, for ever."""
         changes = listen(database_url, "vigie_routing")
         change = asyncio.ensure_future(anext(changes))
-        wait: float = REFRESH_SECONDS
         try:
             while True:
-                await asyncio.wait([change], timeout=wait)
+                await asyncio.wait([change], timeout=REFRESH_SECONDS if self._is_fresh else RETRY_SECONDS)
                 if change.done():
                     change.result()
                     change = asyncio.ensure_future(anext(changes))
                 try:
                     await self.load()
-                    wait = REFRESH_SECONDS
                 except DatabaseError as error:
-                    wait = RETRY_SECONDS
+                    self._is_fresh = False
                     log.warning("the database is away, calls are routed by the table of before: %s", error)
                 except Exception:
                     log.exception("the rota makes no table, calls are routed by the one of before")

@@ -129,23 +129,11 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         stop = asyncio.create_task(self.stopping.wait())
-        if not await self._has_table(stop):
-            return
-        journal = asyncio.create_task(self._journal.run(), name="journal")
-        routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
-        aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
-        asterisks = zip(self._settings.asterisks, self._desks, strict=True)
-        links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
-        services = {journal, routing, aftermath, *links}
         try:
-            done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
-            await self._drain()
-            for service in done - {stop}:
-                service.result()
+            if await self._has_table(stop):
+                await self._work(stop)
         finally:
-            for task in (stop, *services):
-                task.cancel()
-            await asyncio.wait({stop, *services})
+            stop.cancel()
             await self._engine.dispose()
 
     async def _has_table(self, stop: asyncio.Task[Literal[True]]) -> bool:
@@ -162,6 +150,23 @@ class Worker:
     async def _link(self, access: AriAccess, ari: Ari) -> None:
         await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
         await ari.run()
+
+    async def _work(self, stop: asyncio.Task[Literal[True]]) -> None:
+        journal = asyncio.create_task(self._journal.run(), name="journal")
+        routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
+        aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
+        asterisks = zip(self._settings.asterisks, self._desks, strict=True)
+        links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
+        services = {journal, routing, aftermath, *links}
+        try:
+            done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
+            await self._drain()
+            for service in done - {stop}:
+                service.result()
+        finally:
+            for task in services:
+                task.cancel()
+            await asyncio.wait(services)
 
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)

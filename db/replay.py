@@ -9,7 +9,7 @@ from typing import Final
 
 from db.errors import NewerSpool
 from db.scribe import Scribe
-from db.spool import WAITING, Segment, left_behind
+from db.segment import WAITING, Segment, left_behind
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from psycopg import errors
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.history import HistoryWriter
-from db.spool import keep_waiting, set_aside
+from db.segment import keep_waiting, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Scribe:
             return await self._writer.write(lines)
         except Exception as error:
             if _is_passing(error):
+                await self._writer.close()  # the next try gets a server that answers, or lets us write
                 raise
             if len(lines) > 1:  # halved again and again, until the one at fault is alone
                 middle = len(lines) // 2
@@ -91,8 +92,9 @@ class Scribe:
 
 
 def brief(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split())
+    """What an error says, in one line, without the row that the server quotes."""
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return " ".join((said or str(error)).split())
 
 
 def _is_passing(error: Exception) -> bool:
