@@ -1,35 +1,58 @@
 """A load of calls through the trunk, and what it took: SIPp calls, SIPp answers, and both say when.
 
 The delay measured is that from the caller's INVITE going in to the called telephone's INVITE coming out, matched by
-the caller's number, which is different for each call. Both ends write their messages with microseconds.
+the caller's number, which is different for each call. Both ends note it with microseconds.
 """
 
 import asyncio
-import os
-import re
-from collections.abc import Iterable, Sequence
+import resource
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab.sipp import SCENARIOS
+from lab.waiting import until
 from vigie.settings import SocketAddress
 
-_MESSAGE = re.compile(
-    r"^-{20,} (?P<at>[-\d]+ [:\d]+\.\d+)\n"
-    r"UDP message (?P<way>sent|received) .*?\n\nINVITE .*?^From: [^\n]*?<sip:(?P<caller>\+?\d+)@",
-    re.MULTILINE | re.DOTALL,
-)
+CONFIRM_AFTER = 1
+"""Seconds after which a telephone that confirms presses 1, as its scenario says."""
+PATIENCE = 6
+"""Seconds that a load may take longer than it should; a call that is not over by then has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """``calls`` calls, ``rate`` a second, to ``numbers`` in turn, all of whose telephones are behind the trunk.
+
+    A telephone answers at once and hangs up ``least`` to ``most`` seconds later, or later than it has pressed 1 if it
+    ``confirms``.
+    """
+
+    numbers: Sequence[str]
+    calls: int
+    rate: float
+    confirms: bool
+    least: float = 0.5
+    most: float = 1.5
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes when nothing is slow."""
+        return self.calls / self.rate + self.most + CONFIRM_AFTER * self.confirms
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load came to. ``delays`` are in milliseconds, sorted, one for each call that reached its telephone."""
+    """What a load came to. ``delays`` are in milliseconds, sorted, one for each call that reached its telephone;
+    ``answered`` counts the calls of which caller and telephone saw all, to the end; ``sipp_seconds`` is processor
+    time of SIPp itself."""
 
     calls: int
     answered: int
     delays: tuple[float, ...]
+    sipp_seconds: float
 
     def percentile(self, share: float) -> float:
         """The delay that ``share`` (0 to 1) of the calls did not exceed, in milliseconds."""
@@ -38,51 +61,46 @@ class Measured:
         return self.delays[min(len(self.delays) - 1, int(share * len(self.delays)))]
 
 
-async def load(
-    numbers: Sequence[str],
-    *,
-    pbx: SocketAddress,
-    trunk: SocketAddress,
-    calls: int,
-    rate: int,
-    hold_seconds: float = 1,
-) -> Measured:
-    """Places ``calls`` calls, ``rate`` a second, to ``numbers`` in turn; the telephones are all behind ``trunk``.
-
-    The callers call from the address of the trunk too, from a port of their own.
-    """
-    patience = calls / rate + hold_seconds + 30
+async def put_through(load: Load, *, pbx: SocketAddress, trunk: SocketAddress) -> Measured:
+    """Places the calls, from the trunk's address but from a port of its own, and waits until they are over."""
+    before = _sipp_seconds()
     with TemporaryDirectory(prefix="vigie-load-") as directory:
         where = Path(directory)
-        rows = (f"{numbers[n % len(numbers)]};+336{n:08d}" for n in range(10_000_000, 10_000_000 + calls))
+        numbers = load.numbers
+        rows = (f"{numbers[n % len(numbers)]};+336{10_000_000 + n}" for n in range(load.calls))
         (where / "calls.csv").write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n")
-        telephones = await _sipp(where, "callee", trunk, ["-timeout", f"{patience:.0f}s"])
+        telephones = await _sipp(where, "callee", trunk, load)
         try:
-            callers = await _sipp(
-                where,
-                "caller",
-                SocketAddress(trunk.host, trunk.port + 1),
-                [
-                    *(str(pbx), "-inf", "calls.csv", "-m", str(calls), "-r", str(rate), "-l", str(rate * 10)),
-                    *("-d", str(int(hold_seconds * 1000)), "-timeout", f"{patience:.0f}s"),
-                ],
+            await until(
+                lambda: _bound(trunk), within=5, hoped=f"SIPp answers at {trunk}", instead=lambda: "it does not"
             )
-            await asyncio.wait_for(callers.wait(), patience + 10)
-            statistics = (where / "caller.csv").read_text().splitlines()
+            every = ("-inf", "calls.csv", "-r", f"{load.rate:g}", "-l", str(load.calls))
+            callers = await _sipp(where, "caller", SocketAddress(trunk.host, trunk.port + 1), load, str(pbx), *every)
+            await callers.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(telephones.wait(), 1)
         finally:
             if telephones.returncode is None:
                 telephones.kill()  # on SIGTERM it would wait for calls that are still open
-            await telephones.wait()
+                await telephones.wait()
         sent, received = _invites(where / "caller.log"), _invites(where / "callee.log")
-        done = dict(zip(statistics[0].split(";"), statistics[-1].split(";"), strict=False))
-        delays = sorted((received[who] - at) * 1000 for who, at in sent.items() if who in received)
-        return Measured(calls, int(done["SuccessfulCall(C)"]), tuple(delays))
+        answered = min(_successful(where / f"{role}.csv") for role in ("caller", "callee"))
+    delays = sorted((received[who] - at) * 1000 for who, at in sent.items() if who in received)
+    return Measured(load.calls, answered, tuple(delays), _sipp_seconds() - before)
 
 
-async def _sipp(where: Path, role: str, address: SocketAddress, options: Iterable[str]) -> asyncio.subprocess.Process:
+async def _sipp(
+    where: Path, role: str, address: SocketAddress, load: Load, *options: str
+) -> asyncio.subprocess.Process:
+    script = (SCENARIOS / f"bench_{role}.xml").read_text()
+    blanks = {"then": "confirm" if load.confirms else "talk", "least": load.least * 1000, "most": load.most * 1000}
+    for blank, value in blanks.items():
+        script = script.replace(f"[{blank}]", value if isinstance(value, str) else str(round(value)))
+    (where / f"{role}.xml").write_text(script)
     return await asyncio.create_subprocess_exec(
-        *("sipp", "-sf", str(SCENARIOS / f"bench_{role}.xml"), "-i", address.host, "-p", str(address.port)),
-        *("-nostdin", "-trace_msg", "-message_file", f"{role}.log", "-trace_stat", "-stf", f"{role}.csv", "-fd", "1"),
+        *("sipp", "-sf", f"{role}.xml", "-i", address.host, "-p", str(address.port), "-nostdin"),
+        *("-m", str(load.calls), "-timeout", f"{load.seconds + PATIENCE:.0f}s"),
+        *("-trace_logs", "-log_file", f"{role}.log", "-trace_stat", "-stf", f"{role}.csv", "-fd", "1"),
         *options,
         cwd=where,
         stdout=asyncio.subprocess.DEVNULL,
@@ -90,19 +108,27 @@ async def _sipp(where: Path, role: str, address: SocketAddress, options: Iterabl
     )
 
 
+def _bound(address: SocketAddress) -> bool:
+    """Whether somebody listens on a UDP port of this machine, as proc(5) writes it."""
+    host = "".join(f"{int(part):02X}" for part in reversed(address.host.split(".")))
+    return f" {host}:{address.port:04X} " in Path("/proc/net/udp").read_text()
+
+
 def _invites(log: Path) -> dict[str, float]:
-    """When each caller's INVITE was first sent or received, in seconds."""
+    """When each caller's INVITE was first sent or received, in seconds: number, date, time, seconds."""
     seen: dict[str, float] = {}
-    for message in _MESSAGE.finditer(log.read_text(errors="replace")):
-        at = datetime.fromisoformat(message["at"]).timestamp()
-        seen.setdefault(message["caller"], at)
+    for line in log.read_text().splitlines():
+        caller, *_, at = line.split()
+        seen.setdefault(caller, float(at))
     return seen
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """The processor time that processes have used so far."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def _successful(statistics: Path) -> int:
+    first, *_, last = statistics.read_text().splitlines()
+    return int(dict(zip(first.split(";"), last.split(";"), strict=False))["SuccessfulCall(C)"])
+
+
+def _sipp_seconds() -> float:
+    """Processor time of all our children that have ended: while a load runs, those are SIPp."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
