@@ -34,7 +34,7 @@ def cpu_seconds(programs: Mapping[int, str]) -> dict[str, float]:
     used = dict.fromkeys(KINDS, 0.0)
     for kind, text in _read(programs, "stat"):
         fields = text.rpartition(")")[2].split()  # after the name, which may hold anything
-        used[kind] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        used[kind] += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and that of ended children
     return used
 
 
