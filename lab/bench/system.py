@@ -21,7 +21,7 @@ from vigie.settings import PortRange, Settings, SocketAddress
 from vigie.site.check import read_site
 from vigie.site.importer import import_site
 from vigie.stack.asterisk import AsteriskServer
-from vigie.stack.keeper import Keeper
+from vigie.stack.process import Child
 from vigie.stack.render import PROJECT
 from vigie.stack.stack import Stack
 from vigie.stack.telephony import reload_telephony
@@ -125,8 +125,8 @@ class Bench:
         return "" if channels.startswith("0 ") and not rows else f"{channels.split()[0]} channels, {rows} open calls"
 
     async def _absent(self) -> str:
-        connected = (await self.asterisk.command("ari show apps")).split()
-        absent = [name for name in self._on_duty & set(self._stack.workers) if f"vigie-{name}" not in connected]
+        workers = self._stack.workers
+        absent = [name for name in self._on_duty & set(workers) if not workers[name].ready.is_set()]
         if "agi" in self._on_duty and not _listens(self._agi):
             absent.append("agi")
         return ", ".join(absent)
@@ -150,10 +150,24 @@ class Bench:
         absent = {*MODULES} - {*(await self.asterisk.command("module show")).split()}
         assert not absent, f"Asterisk has not loaded {absent}"
 
-    def _script(self) -> Keeper:
+    def _script(self) -> "Script":
         command = [sys.executable, "-P", "-m", "lab.bench.agi", str(self._agi), self._stack.database_url]
-        log = self._stack.settings.state_dir / "log" / "agi.log"
-        return Keeper("AGI script", command, log, os.environ | {"PYTHONPATH": str(PROJECT)})
+        return Script(command, self._stack.settings.state_dir / "log" / "bench-agi.log")
+
+
+class Script:
+    """The AGI script of the bench, started and stopped like the workers."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self._command = command
+        self._log = log
+
+    async def start(self) -> None:
+        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+        self.child = await Child.start("AGI script", self._command, log=self._log, environment=environment)
+
+    async def stop(self, patience: float) -> None:
+        await self.child.stop(patience)
 
 
 def _listens(address: SocketAddress) -> bool:
