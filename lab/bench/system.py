@@ -21,6 +21,7 @@ from vigie.settings import PortRange, Settings, SocketAddress
 from vigie.site.check import read_site
 from vigie.site.importer import import_site
 from vigie.stack.asterisk import AsteriskServer
+from vigie.stack.keeper import Keeper
 from vigie.stack.process import Child
 from vigie.stack.render import PROJECT
 from vigie.stack.stack import Stack
@@ -59,7 +60,7 @@ class Bench:
             await import_site(self._engine, read_site(json.dumps(site(self._trunk)), "FR"))
             await reload_telephony(self._stack.settings)
             await self._add_other_ways()
-            self._keepers = {**self._stack.workers, "agi": self._script()}
+            self._keepers: dict[str, Keeper | Script] = {**self._stack.workers, "agi": self._script()}
             self._on_duty = set(self._stack.workers)
             exits.push_async_callback(self.staff)
             self._exit = exits.pop_all()
