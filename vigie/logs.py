@@ -24,4 +24,5 @@ def configure_logging(verbose: bool = False, call: ContextVar[str] = current_cal
     )
     logging.getLogger("websockets").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of errors beside those that it raises
