@@ -21,5 +21,5 @@ def configure_logging(verbose: bool = False) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(name)s [%(call)s] %(message)s",
     )
-    logging.getLogger("websockets").setLevel(logging.WARNING)
+    logging.getLogger("picows").setLevel(logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
