@@ -41,7 +41,7 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``seconds`` long, with ``rate`` calls a second; ``speech_seconds`` is how long those speak who leave a message."""
+    """``seconds`` long, with ``rate`` calls a second; ``speech_seconds`` is how long callers speak into a message."""
 
     seed: int
     seconds: float

@@ -1,4 +1,4 @@
-"""The site of a chaos run: people and how they behave, lines whose calls end in each possible way, and their callers."""
+"""The site of a chaos run: people and how they behave, lines whose calls end in each possible way, and who calls."""
 
 from __future__ import annotations
 
