@@ -5,14 +5,14 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ari_app.ari import Ari, AriError, CallBroadcast, Kin
+from ari_app.ari import Ari, AriError, CallBroadcast, Kin, admitted
 from ari_app.calls.adoption import LeftCall, carry_on, give_up, left_calls
 from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
@@ -34,7 +34,10 @@ LEAVE_SECONDS = 3
 SUPERSEDED = 75
 """The exit status of a worker whose calls were taken over while it was hung: EX_TEMPFAIL of sysexits(3)."""
 STORE_SECONDS = 3
-"""How long it then waits for the database to take what is left. Recordings stay in Asterisk until they are stored."""
+"""How long a worker that leaves waits for the database to take what is left.
+
+Recordings stay in Asterisk until they are stored.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,11 @@ class AriAccess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker must know. ``sounds`` is a directory that Asterisk reads under the same path."""
+    """What a worker must know.
+
+    ``sounds`` is a directory that Asterisk reads under the same path; ``drain_seconds`` is how long it goes on serving
+    the calls it has once it was told to stop.
+    """
 
     name: str
     asterisks: tuple[AriAccess, ...]
@@ -56,8 +63,7 @@ class WorkerSettings:
     sounds: Path
     language: str
     region: str
-    drain_seconds: float = 30
-    """How long a worker that was told to stop may go on serving the calls it has."""
+    drain_seconds: float
 
 
 class Worker:
@@ -71,6 +77,7 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._app = f"{FAMILY}{settings.name}.{secrets.token_hex(3)}"
+        self._on_serving: Callable[[int], None] = lambda _: None
         self._engine = make_engine(settings.database_url)
         self._journal = Journal(self._engine)
         self._table = CurrentTable(self._engine, self._watch_people)
@@ -79,7 +86,8 @@ class Worker:
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
         self._calls: set[asyncio.Task[None]] = set()
         self._adopting: set[UUID | str] = set()
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """Set once we were told to stop."""
 
     def _desk(self, access: AriAccess) -> Desk:
         settings = self._settings
@@ -106,22 +114,24 @@ class Worker:
         )
         return desk
 
-    async def run(self) -> None:
-        """Serves calls until told to stop.
+    async def run(self, on_serving: Callable[[int], None]) -> None:
+        """Serves calls until told to stop. ``on_serving`` hears, after each connection, how many Asterisks we serve.
 
         :raises DatabaseError: the rota could not be read at the start.
-        :raises AriRefused: an Asterisk does not accept our credentials.
+        :raises AriRefused: an Asterisk will not have us, or will not do.
         """
+        self._on_serving = on_serving
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self.stopping.set)
         await check_database(self._engine)
         await self._table.load()
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
         aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
-        links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
-        stop = asyncio.create_task(self._stopping.wait())
+        asterisks = zip(self._settings.asterisks, self._desks, strict=True)
+        links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
+        stop = asyncio.create_task(self.stopping.wait())
         services = {journal, routing, aftermath, *links}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,8 +144,13 @@ class Worker:
             await asyncio.wait({stop, *services})
             await self._engine.dispose()
 
+    async def _link(self, access: AriAccess, ari: Ari) -> None:
+        await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
+        await ari.run()
+
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)
+        self._on_serving(sum(desk.ari.connected for desk in self._desks))
 
     async def _watch_people(self, table: RoutingTable) -> None:
         sources = [event_source(person) for person in table.people]
@@ -143,7 +158,7 @@ class Worker:
             await desk.ari.subscribe(sources)
 
     def _on_broadcast(self, desk: Desk, broadcast: CallBroadcast) -> None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return
         self._serve(self._claim(desk, broadcast), broadcast.channel.id)
 
@@ -183,7 +198,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """Finishes the calls, leaves to others what goes on, and stores what is to be stored."""
-        self._stopping.set()
+        self.stopping.set()
         for desk in self._desks:
             desk.ari.pulse.leave()
         if self._calls:

@@ -19,6 +19,7 @@ from db.migrations import upgrade
 from lab.carrier import Handset, Outside
 from lab.disorder import CarrierOutOfOrder
 from lab.exchange import Exchange
+from lab.faults import Faults
 from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
@@ -36,7 +37,7 @@ SIP_PORT = 5060
 WRONG_PASSWORD = "wrong"  # noqa: S105 - that of nobody
 
 
-class World:
+class World(Faults):
     """A site of its own, with everything that it talks to, while it is entered.
 
     ``site`` is a site file in which ``$carrier`` stands for the carrier's address and ``$disorder`` for that of another
@@ -48,6 +49,7 @@ class World:
     def __init__(
         self, directory: Path, site: str, *, handsets: Sequence[str], intruders: Sequence[str] = (), workers: int = 2
     ) -> None:
+        super().__init__()
         self._network = Network.claimed()
         host = self._network.host
         self.directory = directory
@@ -96,6 +98,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.thaws_all()
         await self._exit.aclose()
         assert not (left := list(processes_of(self.directory))), f"still running: {left}"
 
@@ -129,15 +132,16 @@ class World:
         trace = await self.trace(caller)
         return await self.mailbox.receives(recipient, about=str(trace.call.id), within=within)
 
-    async def workers_connected(self) -> None:
+    async def workers_connected(self, *, within: float = 20) -> None:
         """Waits until every worker serves calls."""
 
         async def missing() -> str:
             connected = (await self.pbx.command("ari show apps")).split()
             served = {app.removeprefix("vigie-").partition(".")[0] for app in connected}
-            return ", ".join(self.stack.workers.keys() - served)
+            workers = self.stack.workers.items()
+            return ", ".join(name for name, keeper in workers if not (keeper.ready.is_set() and name in served))
 
-        await eventually(missing, within=20, hoped="all workers connected")
+        await eventually(missing, within=within, hoped="all workers connected")
 
     async def nothing_left(self, *, within: float = 10) -> None:
         """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,9 +50,12 @@ class SchedulerSettings:
     tick_seconds: float = TICK_SECONDS
 
 
-async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> None:
+async def run_scheduler(
+    settings: SchedulerSettings, stop: asyncio.Event, on_ready: Callable[[str], None] = lambda _: None
+) -> None:
     """Attends to all duties until ``stop`` is set, then finishes the mails that are being sent.
 
+    ``on_ready`` is told what is done from then on.
     Raises BadMailSetting or WrongUrl at once where a setting cannot be understood; a database or a mail server that
     is away is waited for.
     """
@@ -71,6 +75,7 @@ async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> Non
     hints = asyncio.create_task(_ring_on_hints(settings.database_url, mail))
     try:
         log.info("mail leaves through %s", server)
+        on_ready(f"mail leaves through {server}")
         await stop.wait()
         sender.stop()
         await mail.ring()

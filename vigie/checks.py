@@ -22,7 +22,7 @@ from vigie.errors import ProgramMissing, StackError, VigieError
 from vigie.secrets import load_secrets
 from vigie.settings import Settings
 from vigie.stack.asterisk import AsteriskTree
-from vigie.stack.machine import check_disk, check_port, is_held
+from vigie.stack.machine import check_disk, check_port, is_held, stack_lock
 from vigie.stack.telephony import make_asterisk, read_accounts
 
 TIME_ERROR = 5
@@ -56,7 +56,7 @@ Check = Callable[[Settings], Awaitable[str]]
 
 async def examine(settings: Settings) -> list[Finding]:
     """One finding for each check that applies, in the order in which the parts depend on each other."""
-    running = is_held(settings.state_dir)
+    running = is_held(stack_lock(settings.state_dir))
     checks: dict[str, Check] = {"state directory": _state_directory, "disk": _disk, "clock": _clock}
     if settings.has_own_asterisk:
         checks |= {"Asterisk": _asterisk_version, "sounds": _sounds}

@@ -3,6 +3,7 @@
 Its place is under the call scenarios; it must not know what the calls are about.
 """
 
+from .admission import admitted
 from .bridge import Bridge
 from .client import Ari, Kin
 from .errors import (
@@ -45,6 +46,7 @@ __all__ = [
     "RecordingUnderWay",
     "RequestFailed",
     "StasisStart",
+    "admitted",
     "arrived",
     "dismiss",
     "estate_of",

@@ -98,13 +98,13 @@ class Pulse:
 
     async def say_gone(self) -> None:
         """Has the heir take what we have at once."""
-        await self._set(_alive(self._app), GONE)
+        await self._set(sign_of_life(self._app), GONE)
 
     async def beat(self) -> None:
         """Gives one sign of life, and renews the lease unless we have been declared dead meanwhile."""
         at = time.monotonic()
         self._beats += 1
-        await self._set(_alive(self._app), f"{self._beats} {LEAVING}" if self._leaving else str(self._beats))
+        await self._set(sign_of_life(self._app), f"{self._beats} {LEAVING}" if self._leaving else str(self._beats))
         if await self._get(_tombstone(self._app)):
             self._on_superseded()
             return
@@ -161,7 +161,7 @@ class Pulse:
 
     async def _look_at(self, app: str) -> _Seen | None:
         """What is known of ``app``; None when it has not given any sign of life yet."""
-        value = await self._get(_alive(app))
+        value = await self._get(sign_of_life(app))
         if not value:
             return None
         seen = self._seen.setdefault(app, _Seen(value, misses=-1))
@@ -173,7 +173,7 @@ class Pulse:
         if seen.misses > MISSES and seen.misses % FAMILY_BEATS:
             return  # it has been inherited already; look now and then whether anything came after
         await self._set(_tombstone(app), "here lies")
-        if await self._get(_alive(app)) != seen.value:
+        if await self._get(sign_of_life(app)) != seen.value:
             await self._set(_tombstone(app), None)
             return
         await self._on_death(app)
@@ -194,7 +194,8 @@ def _serves(seen: _Seen) -> bool:
     return not _is_dead(seen) and not seen.value.endswith(LEAVING)
 
 
-def _alive(app: str) -> str:
+def sign_of_life(app: str) -> str:
+    """The global variable that an application counts up."""
     return f"VIGIE_ALIVE_{app}"
 
 

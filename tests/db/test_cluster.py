@@ -28,6 +28,11 @@ def value(cluster: PrivateCluster, query: str) -> object:
         return row[0]
 
 
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or a mere entry that nobody has fetched yet."""
+    return not Path(f"/proc/{pid}/cwd").exists()
+
+
 async def test_a_cluster_lasts_from_one_start_to_the_next(cluster: PrivateCluster) -> None:
     server = await cluster.start()
     with psycopg.connect(cluster.url) as connection:
@@ -52,6 +57,19 @@ async def test_it_starts_again_after_it_was_killed(cluster: PrivateCluster) -> N
     os.kill(server.pid, signal.SIGKILL)
     await server.wait()
     server = await cluster.start()
+    assert value(cluster, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_what_a_killed_server_left_behind_is_ended_before_the_next_one_writes(cluster: PrivateCluster) -> None:
+    server = await cluster.start()
+    with psycopg.connect(cluster.url) as connection:
+        left = connection.info.backend_pid
+        os.kill(left, signal.SIGSTOP)  # so that it does not notice
+        os.kill(server.pid, signal.SIGKILL)
+        await server.wait()
+        server = await cluster.start()
+        assert ended(left)
     assert value(cluster, "SELECT 1") == 1
     await server.stop()
 

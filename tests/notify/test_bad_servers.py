@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ from tests.support.post import (
 )
 from vigie.stack.postgres import PrivateCluster
 
+Impatience = Callable[[], AbstractContextManager[None]]
+
 DESK, CAROL, HOME = "desk@example.org", "carol@example.org", "home@example.org"
 BEFORE_THE_END = ["banner", "EHLO", "MAIL", "RCPT", "DATA"]
 
@@ -34,21 +37,29 @@ async def given_a_message_for(engine: AsyncEngine, *recipients: str) -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notify.smtp.REPLY_SECONDS", 0.1)
-    monkeypatch.setattr("notify.smtp.CONNECT_SECONDS", 0.1)
+def impatience() -> Impatience:
+    """Within it, a server that says nothing is soon given up."""
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patience:
+            for wait in ("REPLY_SECONDS", "CONNECT_SECONDS"):
+                patience.setattr(f"notify.smtp.{wait}", 0.5)
+            yield
+
+    return within
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("illness", ["hangs up", "says nothing"])
 @pytest.mark.parametrize("at", BEFORE_THE_END)
 async def test_a_server_that_falls_ill_before_it_has_the_mail_gets_it_once_when_it_is_well(
-    server: MailServer, engine: AsyncEngine, receipts: Receipts, at: str, illness: str
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, impatience: Impatience, at: str, illness: str
 ) -> None:
     await given_a_message_for(engine, DESK, CAROL)
     sender = sender_to(server, engine, receipts)
     server.falls_ill(at, illness)
-    await sender.send_due()
+    with impatience():
+        await sender.send_due()
     assert await states(engine) == {DESK: "pending", CAROL: "pending"}
     assert server.deliveries == []
 
@@ -59,15 +70,15 @@ async def test_a_server_that_falls_ill_before_it_has_the_mail_gets_it_once_when_
     assert await states(engine) == {DESK: "sent", CAROL: "sent"}
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("illness", ["hangs up", "says nothing"])
 async def test_a_server_that_takes_the_mail_and_does_not_say_so_gets_it_again_under_the_same_id(
-    server: MailServer, engine: AsyncEngine, receipts: Receipts, illness: str
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, impatience: Impatience, illness: str
 ) -> None:
     await given_a_message_for(engine, DESK)
     sender = sender_to(server, engine, receipts)
     server.falls_ill("end", illness)
-    await sender.send_due()
+    with impatience():
+        await sender.send_due()
     assert await states(engine) == {DESK: "pending"}, "whether it was taken, nobody can know"
 
     server.recovers()
@@ -78,14 +89,14 @@ async def test_a_server_that_takes_the_mail_and_does_not_say_so_gets_it_again_un
     assert await states(engine) == {DESK: "sent"}
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("illness", ["hangs up", "says nothing"])
 async def test_a_server_that_falls_ill_when_all_is_said_has_the_mail(
-    server: MailServer, engine: AsyncEngine, receipts: Receipts, illness: str
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, impatience: Impatience, illness: str
 ) -> None:
     await given_a_message_for(engine, DESK)
     server.falls_ill("QUIT", illness)
-    await sender_to(server, engine, receipts).send_due()
+    with impatience():
+        await sender_to(server, engine, receipts).send_due()
     assert await states(engine) == {DESK: "sent"}
     assert len(server.deliveries) == 1
 
@@ -104,18 +115,18 @@ async def test_a_server_whose_words_trickle_is_heard_out(
 async def test_a_mail_that_takes_too_long_does_not_lend_its_reply_to_the_next(
     server: MailServer, engine: AsyncEngine, receipts: Receipts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notify.sender.SEND_SECONDS", 0.2)
     await given_a_message_for(engine, DESK, CAROL)
     sender = sender_to(server, engine, receipts, connections=1)
     server.may_reply.clear()
-    sending = asyncio.create_task(sender.send_due())
-    await server.is_sent_data(2)
-    assert server.connections == 2, "the first connection is given up with its mail"
-    server.may_reply.set()
-    await sending
-    for _ in range(3):
-        await make_due(engine)
+    with monkeypatch.context() as patience:
+        patience.setattr("notify.sender.SEND_SECONDS", 1)
         await sender.send_due()
+    assert server.data_commands == server.connections == 2, "a connection is given up with its mail"
+    assert await states(engine) == {DESK: "pending", CAROL: "pending"}
+
+    server.may_reply.set()
+    await make_due(engine)
+    await sender.send_due()
     assert await states(engine) == {DESK: "sent", CAROL: "sent"}
     assert {delivery.recipient for delivery in server.deliveries} == {DESK, CAROL}
 

@@ -191,7 +191,7 @@ class _Connection(SMTP):
             reply = status if isinstance(status, bytes) else status.encode()
             for byte in reply + b"\r\n":
                 self._writer.write(bytes([byte]))
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.002)
 
     def _staged(self, name: str, method: Any) -> Any:
         async def staged(argument: str | None) -> None:
