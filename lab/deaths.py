@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -29,7 +30,6 @@ from rich.table import Table
 from lab.party import Caller
 from lab.phones import Phone, ringing
 from lab.sound import Speech, speak
-from lab.trace import Trace
 from lab.waiting import eventually, until
 from lab.world import World
 from oncall.outcomes import EventKind
@@ -93,8 +93,8 @@ class Deaths:
     async def _set(self) -> None:
         self._phone(GRETA).does_by_itself(ringing)
         for phase in (RECORDING, TALKING, TOGETHER, RINGING, PROMPT):
-            caller = self._callers[phase] = await self._world.call(phase)
             phones = [self._phone(number) for number in RUNG.get(phase, ())]
+            caller = self._callers[phase] = await self._world.call(phase)
             rung = [await phone.rings() for phone in phones]
             if phase in (TALKING, PROMPT):
                 await rung[0].answers()
@@ -118,7 +118,7 @@ class Deaths:
         newcomers = [await self._newcomer() for _ in range(NEWCOMERS)]
         calls = [*self._callers.items(), *((GREETING, caller) for caller in newcomers)]
         keys = asyncio.create_task(self._keys_get_through())
-        workers = [_worker(await self._world.story(caller)) for _, caller in calls]
+        workers = [await self._worker(caller) for _, caller in calls]
         victim = Counter(workers).most_common(1)[0][0]
         keeper = self._world.stack.workers[victim]
         at = time.time()
@@ -140,6 +140,22 @@ class Deaths:
         caller = await self._world.call(GREETING)
         await until(lambda: caller.is_up, within=PATIENCE, hoped="answered", instead=lambda: caller.state)
         return caller
+
+    async def _worker(self, caller: Caller) -> str:
+        """The worker that has a call."""
+        found: list[str] = []
+
+        async def unknown() -> str:
+            try:
+                trace = await self._world.story(caller)
+            except AssertionError as error:
+                return str(error)
+            had = (trace.call.worker, *(event.who for event in trace.events if event.kind == EventKind.ADOPTED))
+            found.extend(filter(None, had))
+            return ""
+
+        await eventually(unknown, within=PATIENCE, hoped="known to the journal")
+        return found[-1]
 
     async def _survives(self, phase: str, caller: Caller, at: float) -> None:
         """Waits until the call is carried on."""
@@ -215,14 +231,6 @@ class Deaths:
             self._tell(f"LOST {self.lost[-1]}")
 
 
-def _worker(trace: Trace) -> str:
-    """The worker that has a call."""
-    adopters = [event.who for event in trace.events if event.kind == EventKind.ADOPTED]
-    worker = adopters[-1] if adopters else trace.call.worker
-    assert worker is not None
-    return worker
-
-
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     ordered = sorted(values)
     shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -280,14 +288,15 @@ def main() -> None:
     options = parser.parse_args()
     give_up_root()
     tell = lambda what: print(what, file=sys.stderr, flush=True)  # noqa: E731
-    with tempfile.TemporaryDirectory(prefix="vigie-deaths-") as directory:
-        deaths = asyncio.run(measure(options.kills, options.workers, Path(directory), tell))
+    directory = Path(tempfile.mkdtemp(prefix="vigie-deaths-"))
+    deaths = asyncio.run(measure(options.kills, options.workers, directory, tell))
     if options.json:
         json.dump({"kills": deaths.kills, "phases": figures(deaths), "dropped": deaths.lost}, sys.stdout, indent=2)
     else:
         show(deaths)
     if deaths.lost or percentiles([survival.adopted for survival in deaths.survivals])["p99"] > LIMIT:
-        raise SystemExit(1)
+        raise SystemExit(f"All logs are in {directory}")
+    shutil.rmtree(directory)
 
 
 if __name__ == "__main__":
