@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from ari_app.ari import Ari, AriError, CallBroadcast, Kin, admitted
@@ -18,12 +18,13 @@ from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
-from ari_app.calls.prompts import Prompts
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
-from db.engine import check_database, make_engine
+from db.engine import make_engine
 from db.journal import Journal
+from db.snapshot import SnapshotStore
 from oncall.routing import RoutingTable
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,9 @@ class WorkerSettings:
     name: str
     asterisks: tuple[AriAccess, ...]
     database_url: str
+    journal: Path
+    """The directory in which all processes of the site spool what happens until the database has it."""
+    snapshots: SnapshotStore
     sounds: Path
     language: str
     region: str
@@ -79,8 +83,8 @@ class Worker:
         self._app = f"{FAMILY}{settings.name}.{secrets.token_hex(3)}"
         self._on_serving: Callable[[int], None] = lambda _: None
         self._engine = make_engine(settings.database_url)
-        self._journal = Journal(self._engine)
-        self._table = CurrentTable(self._engine, self._watch_people)
+        self._journal = Journal(self._engine, settings.journal, settings.name)
+        self._table = CurrentTable(self._engine, settings.snapshots, self._watch_people)
         self._presence = Presence()
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
@@ -117,21 +121,42 @@ class Worker:
     async def run(self, on_serving: Callable[[int], None]) -> None:
         """Serves calls until told to stop. ``on_serving`` hears, after each connection, how many Asterisks we serve.
 
-        :raises DatabaseError: the rota could not be read at the start.
+        :raises DatabaseError: the rota could not be read at the start, and there is no snapshot of it.
         :raises AriRefused: an Asterisk will not have us, or will not do.
         """
         self._on_serving = on_serving
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
-        await check_database(self._engine)
-        await self._table.load()
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            if await self._has_table(stop):
+                await self._work(stop)
+        finally:
+            stop.cancel()
+            await self._engine.dispose()
+
+    async def _has_table(self, stop: asyncio.Task[Literal[True]]) -> bool:
+        """Returns when there is a table to route by (True) or ``stop`` is over. Raises as ``run``."""
+        start = asyncio.create_task(self._table.start())
+        try:
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+            return start.done()
+        finally:
+            start.cancel()
+
+    async def _link(self, access: AriAccess, ari: Ari) -> None:
+        await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
+        await ari.run()
+
+    async def _work(self, stop: asyncio.Task[Literal[True]]) -> None:
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
         aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
         asterisks = zip(self._settings.asterisks, self._desks, strict=True)
         links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
-        stop = asyncio.create_task(self.stopping.wait())
         services = {journal, routing, aftermath, *links}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
@@ -139,14 +164,9 @@ class Worker:
             for service in done - {stop}:
                 service.result()
         finally:
-            for task in (stop, *services):
+            for task in services:
                 task.cancel()
-            await asyncio.wait({stop, *services})
-            await self._engine.dispose()
-
-    async def _link(self, access: AriAccess, ari: Ari) -> None:
-        await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
-        await ari.run()
+            await asyncio.wait(services)
 
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)
@@ -212,7 +232,11 @@ class Worker:
                 await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
                 await self._journal.drain()
         except TimeoutError:
-            log.error("the database is away: %d journal records are lost", self._journal.pending)
+            log.warning(
+                "the database is away: %d journal records stay in %s, and are written by whoever runs when it is back",
+                self._journal.pending,
+                self._journal.directory,
+            )
         if left:
             log.info("leaving %d calls to others", left)
             os._exit(0)  # any other way out would hang them up

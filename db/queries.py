@@ -12,7 +12,7 @@ from db.errors import explained
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
-    """A call in a list; ``seconds`` is its length, None while it lasts."""
+    """A call in a list; ``seconds`` is its length, None while it lasts; ``route`` a ``Route``."""
 
     id: UUID
     started_at: datetime
@@ -22,6 +22,7 @@ class CallSummary:
     outcome: str | None
     answered_by: str | None
     seconds: float | None
+    route: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class MailSummary:
 _CALLS = """
     SELECT call.id, call.started_at, call.line_name, call.did, call.caller, call.outcome,
            (SELECT person_name FROM attempt WHERE call_id = call.id AND disposition = 'accepted'),
-           extract(epoch FROM call.ended_at - call.started_at)::float
+           extract(epoch FROM call.ended_at - call.started_at)::float, call.route
     FROM call
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -12,6 +13,9 @@ from db.models import Attempt, Call, CallEvent
 from lab.party import Caller
 from lab.waiting import eventually
 from oncall.outcomes import Disposition, EventKind, Outcome
+
+_TRUNCATED = timedelta(seconds=1)
+"""The dialplan, when it is left alone, tells times in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ async def _read(engine: AsyncEngine, caller: Caller) -> Trace | None:
     async with AsyncSession(engine, expire_on_commit=False) as session:
         call = await session.scalar(
             select(Call)
-            .where(Call.did == caller.number, Call.started_at >= caller.placed_at)
+            .where(Call.did == caller.number, Call.started_at > caller.placed_at - _TRUNCATED)
             .where(Call.caller.is_not_distinct_from(caller.journalled_as))
             .order_by(Call.started_at)
             .limit(1)

@@ -63,6 +63,7 @@ class World(Faults):
             mail_from="Vigie <astreinte@vigie.example>",
             sip_bind=SocketAddress(host(1), SIP_PORT),
             ari_port=free_port(),
+            agi_port=free_port(),
             workers=workers,
         )
         self.outsider = SocketAddress(host(200), SIP_PORT)

@@ -98,6 +98,7 @@ class MessageWriter:
                 )
                 for attempt in story.attempts
             ],
+            "by_fallback": story.by_fallback,
             "call": story.call,
         }
 

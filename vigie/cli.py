@@ -13,7 +13,7 @@ from vigie.errors import SettingsError, VigieError
 
 USER = "vigie"
 COMMANDS = (
-    *("up", "restart", "ari", "scheduler", "db"),
+    *("up", "restart", "ari", "agi", "scheduler", "db"),
     *("site", "who", "calls", "voicemails", "outbox", "phone", "doctor"),
 )
 """Each is a module of :mod:`vigie.commands` with an ``app``, or else a function of its own name."""

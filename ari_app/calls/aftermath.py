@@ -7,7 +7,7 @@ hands. Two workers that act on the same change nothing by it.
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,6 +17,7 @@ from ari_app.calls.call import EVENTS_PER_GENERATION, call_id
 from ari_app.calls.desk import Desk
 from ari_app.calls.standing import Notebook
 from db.aftermath import OpenCall, open_calls, untold_calls
+from db.backlog import unwritten_since
 from db.errors import DatabaseError
 from db.journal import Journal
 from db.records import AttemptClosed, CallClosed, CallEvent
@@ -57,11 +58,17 @@ class Aftermath:
         listed = await asyncio.gather(*(desk.ari.channels() for desk in self._desks))
         channels = [channel for listing in listed for channel in listing]
         waiting = await self._take_messages_in({call_id(channel) for channel in channels})
-        await self._close_calls(channels, waiting)
+        if not await self._is_behind():
+            await self._close_calls(channels, waiting)
         self._looks += 1
         if self._looks % LOOKS_A_MINUTE == 0:
             for call in set(await untold_calls(self._engine)) - waiting:
                 await store_missed(self._engine, call)
+
+    async def _is_behind(self) -> bool:
+        """Whether what happened is still being written, so that a call may seem open whose end is on its way."""
+        since = await asyncio.to_thread(unwritten_since, self._journal.directory)
+        return since is not None and datetime.now(UTC) - since > timedelta(seconds=LOOK_SECONDS)
 
     async def _take_messages_in(self, alive: set[UUID | None]) -> set[UUID]:
         """Has the messages of calls that are over stored; gives the calls whose messages are not."""

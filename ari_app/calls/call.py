@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 from ari_app.ari import Channel, Hangup, Leg, PlaybackFailed, RecordingUnderWay, RequestFailed
 from ari_app.calls.attempt import Attempt, Inherited
-from ari_app.calls.numbers import e164, spoken
-from ari_app.calls.prompts import Phrase
 from ari_app.calls.standing import Notebook, Standing
 from db.records import CallAnswered, CallClosed, CallEvent, CallOpened
 from oncall.errors import NotCovered, UnknownNumber
+from oncall.numbers import e164, spoken
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import Candidate, ContactMethod, Plan, VoicemailRules
+from voice.prompts import Phrase
 
 if TYPE_CHECKING:
     from ari_app.calls.desk import Desk

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ari_app.ari import AriError, HungUp, Leg
-from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
+from voice import prompts
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 
 from ari_app.ari import AriError, HungUp, Leg
-from ari_app.calls import prompts
 from ari_app.calls.attempt import Attempt
 from oncall.outcomes import Disposition, EventKind
 from oncall.policy import CONFIRM_SECONDS
+from voice import prompts
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from ari_app.calls.call import Call
 from ari_app.calls.contact import VARIABLE, Contact
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence
-from ari_app.calls.prompts import Prompts
 from db.journal import Journal
 from oncall.plan import CallerIdShown
 from oncall.routing import RoutingTable
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 

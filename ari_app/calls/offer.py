@@ -10,8 +10,8 @@ from ari_app.calls.attempt import Attempt
 from ari_app.calls.call import Call
 from ari_app.calls.comfort import Comfort
 from ari_app.calls.confirmation import confirmed
-from ari_app.calls.disposition import disposition_of
 from ari_app.calls.ringing import picked_up
+from oncall.causes import disposition_of
 from oncall.outcomes import Disposition, EventKind
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Offer:
             return Disposition.ACCEPTED
         if end.hangup.by_restart:
             return Disposition.CUT
-        return Disposition.NOT_CONFIRMED if self._attempt.picked_up else disposition_of(end.hangup)
+        return Disposition.NOT_CONFIRMED if self._attempt.picked_up else disposition_of(end.hangup.q850, end.hangup.sip)
 
     async def _connect(self, leg: Leg) -> None:
         """Puts caller and person together until one of them hangs up; all other offers are withdrawn."""

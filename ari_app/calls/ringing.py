@@ -7,7 +7,8 @@ from itertools import zip_longest
 
 from ari_app.ari import HungUp, Leg
 from ari_app.calls.attempt import Attempt
-from ari_app.calls.trunks import first_reply, in_order, is_of_the_trunk
+from ari_app.calls.trunks import first_reply, in_order
+from oncall.causes import is_of_the_trunk
 from oncall.outcomes import EventKind
 from oncall.plan import ContactKind
 
@@ -45,7 +46,8 @@ async def picked_up(attempt: Attempt) -> AsyncIterator[Leg]:
             if end.leg_id == leg.id:
                 attempt.hangup = end.hangup
             # Once it rings, the trunk has done its part: what comes then is the person's doing.
-            if following is None or leg.channel.state in ("Ringing", "Up") or not is_of_the_trunk(end.hangup):
+            rang = leg.channel.state in ("Ringing", "Up")
+            if following is None or rang or not is_of_the_trunk(end.hangup.q850, end.hangup.sip):
                 raise
             reason = attempt.call.words(f"{trunk} en défaut, essai par {following}", f"{trunk} failed, now {following}")
             attempt.tell(EventKind.TRUNK_FAILED, reason=reason, hangup=attempt.hangup)

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 from ari_app.ari import HungUp, Leg
-from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from ari_app.calls.comfort import comforted
 from ari_app.calls.desk import Desk
 from ari_app.calls.hunt import hunt
 from ari_app.calls.voicemail import take_message
 from oncall.outcomes import EventKind, Outcome
+from voice import prompts
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ What becomes of the recording is the mail room's affair (:mod:`ari_app.calls.mai
 from uuid import UUID
 
 from ari_app.ari import RecordingUnderWay
-from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
+from voice import prompts
 
 PREFIX = "vigie-"
 

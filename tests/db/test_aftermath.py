@@ -1,15 +1,20 @@
 """What is found of calls that nobody closed."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ari_app.calls.aftermath import Aftermath
 from db.aftermath import left_call, open_calls
-from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, CallOpened, Record, write
+from db.journal import Journal
+from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, CallOpened, Record, encode
+from db.spool import Spool
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import ContactKind
+from tests.support.history import write
 
 CAME = datetime(2026, 11, 25, 3, 12, tzinfo=UTC)
 
@@ -42,8 +47,7 @@ def attempt(call: UUID) -> AttemptOpened:
 
 
 async def journal(engine: AsyncEngine, *records: Record) -> None:
-    async with engine.begin() as connection:
-        await write(connection, records)
+    await write(engine, records)
 
 
 async def test_a_call_that_was_closed_is_not_open(engine: AsyncEngine) -> None:
@@ -99,3 +103,20 @@ async def test_the_least_length_of_a_message_that_was_left_behind(
 
 async def test_a_message_whose_call_is_not_journalled_yet_must_wait(engine: AsyncEngine) -> None:
     assert await left_call(engine, uuid4()) is None
+
+
+async def test_a_call_whose_end_is_on_its_way_is_left_to_its_owner(engine: AsyncEngine, tmp_path: Path) -> None:
+    """As after an hour without the database: what w1 has on disk takes its time, and w2 must not guess meanwhile."""
+    call = uuid4()
+    await write(engine, [opened(call)])
+    spool = Spool(tmp_path, "w1")
+    spool.append(encode(CallClosed(id=call, ended_at=later(9), outcome=Outcome.VOICEMAIL)))
+    aftermath = Aftermath((), engine, survivor := Journal(engine, tmp_path, "w2"))
+    for _ in range(3):
+        await aftermath.look()
+    assert survivor.pending == 0
+    spool.release(spool.read(1))
+    for _ in range(2):
+        await aftermath.look()
+    assert survivor.pending == 2, "its last event and its end"
+    spool.close()

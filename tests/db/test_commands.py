@@ -18,11 +18,11 @@ from typer.testing import CliRunner, Result
 from db.engine import make_engine
 from db.errors import AccessDenied, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
 from db.migrations import upgrade
-from db.records import Record, write
+from db.records import Record
 from db.voicemails import store_voicemail
 from oncall.outcomes import EventKind, Outcome
 from tests.support.database import administer, url_of
-from tests.support.history import StoryTeller
+from tests.support.history import StoryTeller, write
 from tests.support.post import given_outbox_rows
 from vigie.cli import command_line
 from vigie.errors import VigieError
@@ -42,8 +42,8 @@ async def connected(url: str) -> AsyncIterator[AsyncEngine]:
 
 def happened(url: str, records: Iterable[Record]) -> None:
     async def store() -> None:
-        async with connected(url) as engine, engine.begin() as connection:
-            await write(connection, list(records))
+        async with connected(url) as engine:
+            await write(engine, records)
 
     asyncio.run(store())
 

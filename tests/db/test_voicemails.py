@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.aftermath import untold_calls
 from db.errors import CallNotJournalled
-from db.records import CallClosed, CallOpened, write
+from db.records import CallClosed, CallOpened
 from db.voicemails import Recipient, store_missed, store_voicemail
 from oncall.outcomes import Outcome
-from tests.support.history import StoryTeller
+from tests.support.history import StoryTeller, write
 
 SPOKEN = b"RIFF....WAVEfmt "
 
@@ -49,8 +49,8 @@ async def call(engine: AsyncEngine) -> CallOpened:
         for statement in filter(str.strip, SITE.split(";")):
             await connection.execute(text(statement))
         line_id = await connection.scalar(text("SELECT id FROM line"))
-        call = StoryTeller(line_id=line_id).opened()
-        await write(connection, [call])
+    call = StoryTeller(line_id=line_id).opened()
+    await write(engine, [call])
     return call
 
 
@@ -111,7 +111,7 @@ async def test_whose_callers_nobody_was_told_of_is_found(engine: AsyncEngine, ca
     ended = datetime.now(UTC) - timedelta(hours=1)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE call SET started_at = :at"), {"at": ended})
-        await write(connection, [CallClosed(id=call.id, ended_at=ended, outcome=Outcome.NO_MESSAGE)])
+    await write(engine, [CallClosed(id=call.id, ended_at=ended, outcome=Outcome.NO_MESSAGE)])
     assert await untold_calls(engine) == [call.id]
     assert await store_missed(engine, call.id) == [CAROL, DESK]
     assert await untold_calls(engine) == []

@@ -66,17 +66,40 @@ def test_a_phone_must_say_its_own_password_and_dials_nothing() -> None:
     assert config["extensions.conf"].partition("[vigie-phones]")[2].strip() == ""
 
 
-def test_the_dialplan_never_calls_out() -> None:
+def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None:
+    """Only Dial() calls out, and only with what we have put into AstDB; nobody else can write that family."""
     dialplan = configuration(CARRIER, phones=["alice"])["extensions.conf"]
-    instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)", dialplan, re.MULTILINE)
+    instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)\((.*)\)", dialplan, re.MULTILINE)
     harmless = {"Set", "StasisBroadcast", "Log", "Goto", "GotoIf", "NoOp", "Answer", "Playback", "Hangup"}
-    assert set(instructions) <= harmless
+    harmless |= {"AGI", "Gosub", "Return", "Read", "Record"}
+    assert {application for application, _ in instructions} == harmless | {"Dial"}
+    dialled = [arguments for application, arguments in instructions if application == "Dial"]
+    assert dialled == [
+        "${FILTER(A-Za-z0-9@/+_.\\x2d,${CUT(VIGIE_WHO,|,1)})},${FILTER(0-9,${CUT(VIGIE_WHO,|,2)})},gimU(vigie-confirm)"
+    ]
+    written = [arguments for _, arguments in instructions if re.match(r"_*VIGIE_WHO=|DB\(", arguments)]
+    assert [text.partition("=")[0] for text in written] == ["VIGIE_WHO", "DB(vigie-calls/${VIGIE_CALL})"]
+    assert written[0] == "VIGIE_WHO=${DB(vigie-who/${VIGIE_LINE}/${VIGIE_N})}"
+
+
+def test_what_the_caller_sends_is_filtered_before_it_is_used() -> None:
+    dialplan = configuration(CARRIER)["extensions.conf"]
+    raw = [line for line in dialplan.splitlines() if "${EXTEN}" in line or "${CALLERID(num)}" in line]
+    assert len(raw) == 2
+    assert all("${FILTER(+0-9,${" in line for line in raw)
+    assert "CALLERID(name)}" not in dialplan
+
+
+def test_the_fallback_is_reached_on_this_machine_with_a_password_of_this_installation() -> None:
+    dialplan = configuration(CARRIER, settings=Settings(agi_port=4999))["extensions.conf"]
+    assert f"AGI(agi://127.0.0.1:4999,{SECRETS.agi_password})" in dialplan
 
 
 def test_nobody_is_let_in_without_a_name_and_nobody_transfers() -> None:
     config = configuration(CARRIER, ACCOUNT, phones=["alice"])
     assert "identifier_anonymous" not in config["modules.conf"]
-    assert "app_dial" not in config["modules.conf"]
+    assert "app_originate" not in config["modules.conf"]
+    assert "app_system" not in config["modules.conf"]
     assert sections(config["pjsip.conf"], "vigie-party")["endpoint"]["allow_transfer"] == "no"
 
 

@@ -11,6 +11,7 @@ import uvloop
 from ari_app.ari import AriRefused
 from ari_app.worker import AriAccess, Worker, WorkerSettings
 from db.errors import DatabaseError
+from db.snapshot import SnapshotStore
 from vigie.addresses import ari_urls, database_url
 from vigie.errors import SettingsError, VigieError
 from vigie.logs import configure_logging
@@ -60,10 +61,13 @@ def _tell(supervisor: Supervisor, connected: int, asterisks: int) -> None:
 
 def worker_settings(settings: Settings, name: str) -> WorkerSettings:
     """What the worker ``name`` must know, out of all settings."""
+    secrets = load_secrets(settings)
     return WorkerSettings(
         name=name,
-        asterisks=tuple(_access(url) for url in ari_urls(settings, load_secrets(settings))),
+        asterisks=tuple(_access(url) for url in ari_urls(settings, secrets)),
         database_url=database_url(settings),
+        journal=settings.state_dir / "journal",
+        snapshots=SnapshotStore(settings.state_dir / "routing", secrets.snapshot_key),
         sounds=settings.state_dir / "sounds",
         language=settings.language,
         region=settings.region,

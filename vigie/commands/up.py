@@ -21,7 +21,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def up() -> None:
-    """Run database, Asterisk, workers and scheduler on this machine until Ctrl-C, and start again whatever dies."""
+    """Run the database, Asterisk and all of Vigie on this machine until Ctrl-C, and start again whatever dies."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     asyncio.run(_run(read_settings()))

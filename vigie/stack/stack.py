@@ -1,4 +1,4 @@
-"""A whole Vigie on this machine: database, Asterisk, workers and scheduler, started, kept and stopped as one."""
+"""A whole Vigie on this machine, database and Asterisk included, started, kept and stopped as one."""
 
 import asyncio
 import logging
@@ -26,8 +26,8 @@ from vigie.stack.telephony import OwnAsterisk, follow_accounts, remembered_accou
 
 log = logging.getLogger(__name__)
 
-ASSISTANTS = ("scheduler",)
-"""The commands that run beside the workers, each once."""
+ASSISTANTS = ("scheduler", "agi")
+"""The commands that run beside the workers, each once; the second serves our own Asterisk only."""
 READY_SECONDS = 60
 DATABASE_SECONDS = 30
 """How long PostgreSQL may recover from a crash before calls are served without it."""
@@ -60,7 +60,8 @@ class Stack:
         self._telephony = Keeper(self._asterisk) if self._asterisk else None
         names = [f"w{number}" for number in range(1, settings.workers + 1)]
         self.workers = {name: Keeper(Command(f"worker {name}", settings, "ari", "--name", name)) for name in names}
-        self._assistants = [Keeper(Command(name, settings, name)) for name in ASSISTANTS]
+        assistants = ASSISTANTS if settings.has_own_asterisk else ASSISTANTS[:1]
+        self._assistants = [Keeper(Command(name, settings, name)) for name in assistants]
         self._exits = AsyncExitStack()
         self._restarting = asyncio.Lock()
 

@@ -1,0 +1,77 @@
+"""The last known numbers, as the dialplan reads them from AstDB when nothing else is left."""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from agi_scripts.dialling import dial_strings
+from oncall.errors import NotCovered
+from oncall.numbers import spoken
+from oncall.plan import Plan
+from oncall.routing import RoutingTable
+
+log = logging.getLogger(__name__)
+
+DIDS: Final = "vigie-did"
+"""A number as it may be dialled → the id of its line."""
+LINES: Final = "vigie-line"
+"""Line → language|number|longest message|silence that ends it|name."""
+PEOPLE: Final = "vigie-who"
+"""Line/1, line/2 … → dial string|seconds|language in which to ask for "1" (none: do not ask)|shown|person/method."""
+FAMILIES: Final = (DIDS, LINES, PEOPLE)
+MOST: Final = 20
+"""Numbers that the dialplan rings for one call; nobody waits for more."""
+
+Entries = dict[tuple[str, str], str]
+"""Values by family and key."""
+
+
+def known_numbers(table: RoutingTable, at: datetime, region: str) -> Entries:
+    """What AstDB should hold for calls that come in at ``at``; raises NotCovered outside the table's span."""
+    entries: Entries = {}
+    for slug, routed in table.lines.items():
+        plan = table.who(slug, at)
+        line = str(plan.line.id)
+        for did in routed.dids:
+            entries |= {(DIDS, form): line for form in _forms(did, region)}
+        rules = plan.line.voicemail
+        about = (plan.line.language, plan.line.number, rules.max_seconds, rules.silence_seconds, _plain(plan.line.name))
+        entries[LINES, line] = "|".join(map(str, about))
+        for position, who in zip(range(1, MOST + 1), _people(plan), strict=False):
+            entries[PEOPLE, f"{line}/{position}"] = who
+    return entries
+
+
+def last_known(table: RoutingTable, at: datetime, region: str) -> Entries | None:
+    """The known numbers, or None when the table says nothing of ``at``: those of before are then the best there are."""
+    try:
+        return known_numbers(table, at, region)
+    except NotCovered as error:
+        log.error("the snapshot is of no use any more: %s", error)
+        return None
+
+
+def _people(plan: Plan) -> Iterator[str]:
+    """Every number of the plan once, in the order of the plan, and after it the same by each further trunk."""
+    seen: set[int] = set()
+    for candidate in (candidate for step in plan.steps for candidate in step.candidates):
+        person = candidate.person
+        for method in person.phones:
+            if method.id in seen:
+                continue
+            seen.add(method.id)
+            language = person.language if method.confirm else ""
+            for dial in dial_strings(method, plan.trunks):
+                yield f"{dial}|{method.ring_seconds}|{language}|{method.shows}|{person.id}/{method.id}"
+
+
+def _forms(did: str, region: str) -> set[str]:
+    """A number in each way in which a carrier may send it."""
+    digits = did.removeprefix("+")
+    return {did, digits, f"00{digits}", spoken(did, region)}
+
+
+def _plain(name: str) -> str:
+    """A name without anything that the dialplan could take for more than a name."""
+    return "".join(character for character in name if character.isalnum() or character in " .-").strip() or "Vigie"
