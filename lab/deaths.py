@@ -132,8 +132,7 @@ class Deaths:
             await caller.hangs_up()
         slowest = max((survival.adopted for survival in self.survivals[before:]), default=float("nan"))
         self._tell(f"kill {self.kills}: {victim} with {len(theirs)} calls, the last one adopted after {slowest:.2f} s")
-        await keeper.stop(1)
-        await keeper.start()  # at once: a keeper pauses longer and longer before what dies again and again
+        await keeper.restart()  # at once: a keeper pauses longer and longer before what dies again and again
         await self._world.workers_connected()
 
     async def _newcomer(self) -> Caller:
