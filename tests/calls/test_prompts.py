@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_app.calls.prompts import Prompts
+from voice.prompts import Prompts
 from tests.calls.conftest import until
 
 SENTENCE = ("Bonjour.", "fr", "hello")
