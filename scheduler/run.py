@@ -6,6 +6,7 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -22,11 +23,15 @@ from notify.sender import Sender
 from notify.smtp import SmtpServer
 from notify.stories import StoryReader
 from scheduler.duty import Duty
+from scheduler.logs import keep_short
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 5
 """The longest that a message stays due when no hint comes."""
+
+LOG_SECONDS: Final = 60
+"""How often the logs are looked at."""
 
 GRACE_SECONDS: Final = 10
 """How long mails that are being sent may take to finish once we are told to stop."""
@@ -34,7 +39,8 @@ GRACE_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:
-    """What the scheduler must know. ``tls`` replaces the system's trusted authorities."""
+    """What the scheduler must know. ``tls`` replaces the system's trusted authorities; ``logs`` are the directories
+    whose logs are kept short."""
 
     database_url: str = field(repr=False)
     smtp_url: str = field(repr=False)
@@ -43,6 +49,7 @@ class SchedulerSettings:
     zone: ZoneInfo
     tls: ssl.SSLContext | None = None
     tick_seconds: float = TICK_SECONDS
+    logs: tuple[Path, ...] = ()
 
 
 async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> None:
@@ -57,6 +64,7 @@ async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> Non
     sender = Sender(Outbox(engine), StoryReader(engine, settings.zone), MessageWriter(settings.region), transport)
     mail = Duty("sending mail", sender.send_due)
     clock = _alarm_clock(mail, settings.tick_seconds)
+    clock.add_job(keep_short, "interval", args=[settings.logs], seconds=LOG_SECONDS)
     attending = asyncio.create_task(mail.attend(stop))
     hints = asyncio.create_task(_ring_on_hints(settings.database_url, mail))
     try:

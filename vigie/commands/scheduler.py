@@ -43,4 +43,5 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         mail_from=settings.mail_from,
         region=settings.region,
         zone=settings.zone_info,
+        logs=(settings.state_dir / "log", settings.state_dir / "asterisk" / "log"),
     )
