@@ -63,6 +63,7 @@ def endpoint(kind: ContactKind, address: str, plan: Plan) -> str:
     A number when the site has no trunk leads nowhere: Asterisk says so, and the hunt goes on.
     """
     if kind is ContactKind.SIP:
-        return f"PJSIP/{address}"
+        # The user that is called is ours to say: that of a contact registered with ;maddr=TRUNK would be a number there.
+        return f"PJSIP/{address}@{address}"
     trunk = plan.trunks[0] if plan.trunks else "none"
     return f"PJSIP/{address}@trunk-{trunk}"
