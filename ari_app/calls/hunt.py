@@ -205,7 +205,9 @@ async def _ask(attempt: Attempt, leg: Leg) -> None:
     call, language = attempt.call, attempt.candidate.person.language
     say, line = call.desk.prompts.phrase, call.plan.line.name
     if call.number:
-        media = [await say(prompts.CALL_FROM, language, line=line), f"digits:{call.spoken_number}"]
+        # Digit by digit: Asterisk cannot stop "digits:", and the one who pressed 1 would hear it all, then the rest.
+        number = [f"sound:digits/{digit}" for digit in call.spoken_number]
+        media = [await say(prompts.CALL_FROM, language, line=line), *number]
     else:
         media = [await say(prompts.CALL_WITHHELD, language, line=line)]
     media.append(await say(prompts.ACCEPT_OR_REFUSE, language))
