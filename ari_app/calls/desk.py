@@ -63,7 +63,7 @@ def endpoint(kind: ContactKind, address: str, plan: Plan) -> str:
     A number when the site has no trunk leads nowhere: Asterisk says so, and the hunt goes on.
     """
     if kind is ContactKind.SIP:
-        # The user that is called is ours to say: that of a contact registered with ;maddr=TRUNK would be a number there.
+        # Whom it calls is ours to say: the user of a contact that was registered with ;maddr=TRUNK is a number there.
         return f"PJSIP/{address}@{address}"
     trunk = plan.trunks[0] if plan.trunks else "none"
     return f"PJSIP/{address}@trunk-{trunk}"
