@@ -198,7 +198,7 @@ async def test_one_that_comes_later_does_not_wait_for_those_long_dead() -> None:
     a, b, c, d = (site.joins(f"vigie-{letter}") for letter in "abcd")
     await site.turns(a, b, c, d, times=2)
     await site.turns(a, d, times=2 * MISSES + 2)
-    assert a.buried[:2] == ["vigie-b", "vigie-c"]
+    assert {"vigie-b", "vigie-c"} == set(a.buried)
     late = site.joins("vigie-aa")
     await site.turns(a, late, times=MISSES + 1)
     assert late.buried == ["vigie-d"]
