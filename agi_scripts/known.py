@@ -43,13 +43,31 @@ def known_numbers(table: RoutingTable, at: datetime, region: str) -> Entries:
     return entries
 
 
-def last_known(table: RoutingTable, at: datetime, region: str) -> Entries | None:
-    """The known numbers, or None when the table says nothing of ``at``: those of before are then the best there are."""
-    try:
-        return known_numbers(table, at, region)
-    except NotCovered as error:
-        log.error("the snapshot is of no use any more: %s", error)
-        return None
+class KnownNumbers:
+    """The known numbers of now, worked out anew only when the table or somebody on call changes."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._table: RoutingTable | None = None
+        self._until: datetime | None = None
+        self._entries: Entries | None = None
+
+    def at(self, table: RoutingTable, at: datetime) -> Entries | None:
+        """What AstDB should hold; None when the table says nothing of ``at``: what is there is then the best there is."""
+        if table is not self._table or (self._until is not None and at >= self._until):
+            self._table, self._until = table, next_change(table, at)
+            try:
+                self._entries = known_numbers(table, at, self._region)
+            except NotCovered as error:
+                log.error("the snapshot is of no use any more: %s", error)
+                self._entries = None
+        return self._entries
+
+
+def next_change(table: RoutingTable, at: datetime) -> datetime | None:
+    """When, after ``at``, somebody else is on call somewhere, or the table ends; None when it has ended."""
+    edges = (edge for rota in table.rotas.values() for shift in rota.shifts for edge in (shift.start, shift.end))
+    return min((edge for edge in (*edges, table.until) if edge > at), default=None)
 
 
 def _people(plan: Plan) -> Iterator[str]:

@@ -135,11 +135,9 @@ class Call:
     def outcome_of_leaving(self) -> Outcome:
         """How the call has ended now that the caller has hung up."""
         plan = self._arrival.plan
-        if plan is None:
-            return Outcome.UNKNOWN_NUMBER
         if self._hunt is not None and self._hunt.taken:
             return Outcome.ANSWERED
-        return self._outcome_of_message(plan) if self._asked else Outcome.ABANDONED
+        return self._outcome_of_message(plan) if plan and self._asked else Outcome.ABANDONED
 
     def _find_somebody(self, plan: Plan) -> bool:
         line = plan.line
