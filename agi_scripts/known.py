@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 DIDS: Final = "vigie-did"
 """A number as it may be dialled → the id of its line."""
 LINES: Final = "vigie-line"
-"""Line → language|number|longest message|silence that ends it|name."""
+"""Line → language|number|longest message|silence that ends it|longest hunt|name; in seconds."""
 PEOPLE: Final = "vigie-who"
 """Line/1, line/2 … → dial string|seconds|language in which to ask for "1" (none: do not ask)|shown|person/method."""
 FAMILIES: Final = (DIDS, LINES, PEOPLE)
@@ -36,7 +36,8 @@ def known_numbers(table: RoutingTable, at: datetime, region: str) -> Entries:
         for did in routed.dids:
             entries |= {(DIDS, form): line for form in _forms(did, region)}
         rules = plan.line.voicemail
-        about = (plan.line.language, plan.line.number, rules.max_seconds, rules.silence_seconds, _plain(plan.line.name))
+        bounds = (rules.max_seconds, rules.silence_seconds, plan.max_hunt_seconds)
+        about = (plan.line.language, plan.line.number, *bounds, _plain(plan.line.name))
         entries[LINES, line] = "|".join(map(str, about))
         for position, who in zip(range(1, MOST + 1), _people(plan), strict=False):
             entries[PEOPLE, f"{line}/{position}"] = who
@@ -53,7 +54,7 @@ class KnownNumbers:
         self._entries: Entries | None = None
 
     def at(self, table: RoutingTable, at: datetime) -> Entries | None:
-        """What AstDB should hold; None when the table says nothing of ``at``: what is there is then the best there is."""
+        """What AstDB should hold; None when the table says nothing of ``at``: what is there is the best."""
         if table is not self._table or (self._until is not None and at >= self._until):
             self._table, self._until = table, next_change(table, at)
             try:
