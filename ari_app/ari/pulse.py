@@ -3,8 +3,9 @@ over by another, and one that was only hung finds out.
 
 Each application counts up a global variable of Asterisk's. Sorted by name they form a ring, in which each watches those
 after it up to the first that serves: a count that stands still in several looks is that of a dead application, and
-whoever sees it is its heir. The heir first puts up a tombstone, then looks once more whether the count moves; the
-application counts first, then looks for a tombstone. So at least one of them sees the other, and never do both serve.
+whoever sees it is its heir. The heir first puts up a tombstone with its own name, then looks once more whether the
+count moves; the application counts first, then looks for a tombstone. So at least one of them sees the other, and
+never do both serve. What was inherited is the heir's, whoever joins the ring later, and goes to the heir's own heir.
 A lease holds an application that was hung back from everything else until it has looked.
 """
 
@@ -143,9 +144,7 @@ class Pulse:
 
     async def _look_around(self) -> None:
         if self._begins_series or not self._members:
-            listed = await self._ask("GET", "applications")
-            self._members = sorted(item["name"] for item in listed if item["name"].startswith(self._family))
-            self._seen = {app: seen for app, seen in self._seen.items() if app in self._members}
+            await self._list_members()
         for app in self._after_us():
             seen = await self._look_at(app)
             if seen is not None and _is_dead(seen):
@@ -164,7 +163,10 @@ class Pulse:
         value = await self._get(sign_of_life(app))
         if not value:
             return None
-        seen = self._seen.setdefault(app, _Seen(value, misses=-1))
+        if app not in self._seen:
+            buried = await self._get(_tombstone(app))
+            self._seen[app] = _Seen(value, misses=MISSES if buried else -1)
+        seen = self._seen[app]
         seen.misses = seen.misses + 1 if seen.value == value else 0
         seen.value = value
         return seen
@@ -172,11 +174,28 @@ class Pulse:
     async def _inherit(self, app: str, seen: _Seen) -> None:
         if seen.misses > MISSES and seen.misses % FAMILY_BEATS:
             return  # it has been inherited already; look now and then whether anything came after
-        await self._set(_tombstone(app), "here lies")
+        heir = await self._get(_tombstone(app))
+        if heir not in ("", self._app) and heir in await self._list_members():
+            return  # what it had is that one's, and goes to that one's heir
+        await self._set(_tombstone(app), self._app)
         if await self._get(sign_of_life(app)) != seen.value:
             await self._set(_tombstone(app), None)
             return
+        await self._take(app)
+
+    async def _take(self, app: str) -> None:
+        """Takes what ``app`` has left, and what it had inherited itself. Asterisk still lists a channel that changed
+        hands twice among its former owner's, so nobody else may act on what is listed there."""
         await self._on_death(app)
+        for other in self._members:
+            if await self._get(_tombstone(other)) == app:
+                await self._take(other)
+
+    async def _list_members(self) -> list[str]:
+        listed = await self._ask("GET", "applications")
+        self._members = sorted(item["name"] for item in listed if item["name"].startswith(self._family))
+        self._seen = {app: seen for app, seen in self._seen.items() if app in self._members}
+        return self._members
 
     async def _get(self, variable: str) -> str:
         return str((await self._ask("GET", "asterisk/variable", variable=variable))["value"])

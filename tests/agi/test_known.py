@@ -47,7 +47,7 @@ TABLE = build_table(COMPANY, NOON - timedelta(days=1), NOON + timedelta(days=8))
 
 def test_every_number_of_the_plan_is_known_once_by_every_trunk() -> None:
     assert {key: value for (family, key), value in known_numbers(TABLE, NOON, "FR").items() if family == PEOPLE} == {
-        "1/1": "PJSIP/alice|25||line|1/11",
+        "1/1": "PJSIP/alice@alice|25||line|1/11",
         "1/2": "PJSIP/+33600000012@trunk-operator|20|fr|caller|1/12",
         "1/3": "PJSIP/+33600000012@trunk-spare|20|fr|caller|1/12",
         "1/4": "PJSIP/+33600000031@trunk-operator|20|fr|caller|3/31",

@@ -159,3 +159,46 @@ async def test_the_dialplan_can_read_when_somebody_last_served() -> None:
     site.variables["EPOCH"] = "1795636161"
     await site.turns(a, times=5)
     assert site.variables[ANY_BEAT] == "1795636160"
+
+
+async def test_one_that_comes_later_leaves_what_was_inherited_to_its_heir() -> None:
+    site = Site()
+    a, c = site.joins("vigie-a"), site.joins("vigie-c")
+    await site.turns(a, c, times=2)
+    await site.turns(a, times=MISSES + 1)
+    assert a.buried == ["vigie-c"]
+    b = site.joins("vigie-b")
+    await site.turns(a, b, times=4 * MISSES)
+    assert not b.buried, "it is nearer to the dead one, but another serves what that one has left"
+
+
+async def test_whoever_inherits_an_heir_inherits_all_that_one_had_inherited() -> None:
+    site = Site()
+    a, c, d = (site.joins(f"vigie-{letter}") for letter in "acd")
+    await site.turns(a, c, d, times=2)
+    await site.turns(a, c, times=MISSES + 1)
+    assert c.buried == ["vigie-d"]
+    await site.turns(a, times=MISSES + 1)
+    assert a.buried == ["vigie-c", "vigie-d"]
+
+
+async def test_one_whose_heir_has_left_no_trace_is_inherited_again() -> None:
+    site = Site()
+    a, b, c = (site.joins(f"vigie-{letter}") for letter in "abc")
+    await site.turns(a, b, c, times=2)
+    await site.turns(a, b, times=MISSES + 1)
+    assert b.buried == ["vigie-c"]
+    del site.members["vigie-b"]
+    await site.turns(a, times=3 * MISSES)
+    assert "vigie-c" in a.buried
+
+
+async def test_one_that_comes_later_does_not_wait_for_those_long_dead() -> None:
+    site = Site()
+    a, b, c, d = (site.joins(f"vigie-{letter}") for letter in "abcd")
+    await site.turns(a, b, c, d, times=2)
+    await site.turns(a, d, times=2 * MISSES + 2)
+    assert {"vigie-b", "vigie-c"} == set(a.buried)
+    late = site.joins("vigie-aa")
+    await site.turns(a, late, times=MISSES + 1)
+    assert late.buried == ["vigie-d"]

@@ -64,7 +64,7 @@ class AriServer:
     _port: int = 0
     _socket: ServerConnection | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _sending: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _sending: asyncio.Queue[str | tuple[str, ...]] = field(default_factory=asyncio.Queue)
 
     async def __aenter__(self) -> Self:
         await self.listen()
@@ -81,6 +81,8 @@ class AriServer:
         """Goes away altogether: the connection is cut and new ones are refused."""
         assert self._server is not None
         self.cut()
+        for socket in self._server.connections:
+            socket.transport.abort()  # also one that hangs
         self._server.close()
         await self._server.wait_closed()
 
@@ -183,6 +185,20 @@ class AriServer:
         """Sends a frame that is no event at all."""
         self._sending.put_nowait(frame)
 
+    def fragment(self, *parts: str) -> None:
+        """Sends one frame in parts."""
+        self._sending.put_nowait(parts)
+
+    def hang(self) -> None:
+        """From now on hears nothing of what comes over this connection, not even a ping."""
+        assert self._socket is not None
+        self._socket.transport.pause_reading()
+
+    async def bid_farewell(self, code: int, reason: str) -> None:
+        """Ends the connection as the protocol wants it, and waits for the answer."""
+        assert self._socket is not None
+        await self._socket.close(code, reason)
+
     def cut(self) -> None:
         """Cuts the connection as a broken network does: no farewell, and what was not sent yet is lost."""
         self._sending = asyncio.Queue()
@@ -239,7 +255,7 @@ class AriServer:
         finally:
             sending.cancel()
 
-    async def _send_all(self, socket: ServerConnection, frames: asyncio.Queue[str]) -> None:
+    async def _send_all(self, socket: ServerConnection, frames: asyncio.Queue[str | tuple[str, ...]]) -> None:
         while True:
             await socket.send(await frames.get())
 

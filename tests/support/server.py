@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,20 +43,10 @@ class Server:
                 upgrade(url_of(self._cluster, TEMPLATE))
         administer(self._cluster, f"CREATE DATABASE {self.name} TEMPLATE {TEMPLATE}")
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> AbstractContextManager[None]:
         """All its processes stand still: connections stay open, new ones are taken by the kernel, nothing answers."""
         assert self._child is not None
-        pids = [self._child.pid]
-        os.kill(self._child.pid, signal.SIGSTOP)  # first, so that it makes no more
-        pids += map(int, Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children").read_text().split())
-        try:
-            for pid in pids[1:]:
-                os.kill(pid, signal.SIGSTOP)
-            yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+        return frozen(self._child.pid)
 
     @contextmanager
     def full(self) -> Iterator[None]:
@@ -70,3 +60,18 @@ class Server:
         finally:
             for connection in taken:
                 connection.close()
+
+
+@contextmanager
+def frozen(server: int) -> Iterator[None]:
+    """The server of this process id and all that it has started stand still."""
+    pids = [server]
+    os.kill(server, signal.SIGSTOP)  # first, so that it starts no more
+    pids += map(int, Path(f"/proc/{server}/task/{server}/children").read_text().split())
+    try:
+        for pid in pids[1:]:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
