@@ -35,12 +35,28 @@ class LeftCall:
     is_open: bool
 
 
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt without an end, of a call that has one. ``generation`` is the call's."""
+
+    id: UUID
+    call_ended_at: datetime
+    generation: int
+
+
 async def open_calls(engine: AsyncEngine) -> list[OpenCall]:
     """The calls without an end, oldest first. Raises DatabaseError."""
     with explained(engine):
         async with engine.connect() as connection:
             rows = await connection.execute(_OPEN_CALLS)
             return [OpenCall(**dict(row) | {"attempts": tuple(row["attempts"])}) for row in rows.mappings()]
+
+
+async def forgotten_attempts(engine: AsyncEngine) -> list[OpenAttempt]:
+    """The attempts of the last day without an end whose calls have ended. Raises DatabaseError."""
+    with explained(engine):
+        async with engine.connect() as connection:
+            return [OpenAttempt(*row) for row in await connection.execute(_FORGOTTEN_ATTEMPTS)]
 
 
 async def untold_calls(engine: AsyncEngine) -> list[UUID]:
@@ -69,6 +85,11 @@ _OPEN_CALLS = text("""
     WHERE call.ended_at IS NULL
     GROUP BY call.id
     ORDER BY call.started_at
+""")
+_FORGOTTEN_ATTEMPTS = text("""
+    SELECT attempt.id, call.ended_at, call.generation
+    FROM call JOIN attempt ON attempt.call_id = call.id
+    WHERE call.started_at > now() - interval '1 day' AND call.ended_at IS NOT NULL AND attempt.ended_at IS NULL
 """)
 # Whoever ends a call tells of it at once: after a minute they must have died before.
 _UNTOLD_CALLS = text("""
