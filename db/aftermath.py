@@ -13,8 +13,11 @@ from db.errors import explained
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call without an end. ``attempts`` are those of its attempts that are open too; ``last_told_at`` is the time of
-    the last that is known of it; ``accepted``, that somebody took it; ``asked``, that a message was asked for."""
+    """A call without an end, or one that ``is_over`` with attempts that are not: ``attempts``.
+
+    ``last_told_at`` is the time of the last that is known of it; ``accepted`` says that somebody took it, ``asked``
+    that a message was asked for.
+    """
 
     id: UUID
     channel: str
@@ -22,6 +25,7 @@ class OpenCall:
     last_told_at: datetime
     accepted: bool
     asked: bool
+    is_over: bool
     attempts: tuple[UUID, ...]
 
 
@@ -36,7 +40,7 @@ class LeftCall:
 
 
 async def open_calls(engine: AsyncEngine) -> list[OpenCall]:
-    """The calls without an end, oldest first. Raises DatabaseError."""
+    """The calls without an end, or with attempts without one, oldest first. Raises DatabaseError."""
     with explained(engine):
         async with engine.connect() as connection:
             rows = await connection.execute(_OPEN_CALLS)
@@ -64,9 +68,11 @@ _OPEN_CALLS = text("""
            coalesce(max(at), call.started_at) AS last_told_at,
            coalesce(bool_or(kind IN ('accepted', 'connected')), false) AS accepted,
            coalesce(bool_or(kind IN ('voicemail_started', 'announcement')), false) AS asked,
+           call.ended_at IS NOT NULL AS is_over,
            ARRAY(SELECT id FROM attempt WHERE call_id = call.id AND ended_at IS NULL) AS attempts
     FROM call LEFT JOIN call_event ON call_event.call_id = call.id
-    WHERE call.ended_at IS NULL
+    WHERE call.id IN (SELECT id FROM call WHERE ended_at IS NULL
+                      UNION SELECT call_id FROM attempt WHERE ended_at IS NULL)
     GROUP BY call.id
     ORDER BY call.started_at
 """)

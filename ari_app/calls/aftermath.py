@@ -98,11 +98,14 @@ class Aftermath:
 
     def _close(self, call: OpenCall) -> None:
         """Tells how the call ended as far as anybody can know. Should its worker have told too, that counts."""
+        taken = call.accepted and not call.is_over and len(call.attempts) == 1
+        for attempt in call.attempts:
+            disposition = Disposition.ACCEPTED if taken else Disposition.CUT
+            self._journal.put(AttemptClosed(id=attempt, ended_at=call.last_told_at, disposition=disposition))
+        if call.is_over:
+            return
         outcome = self._outcome(call)
         log.warning("call %s was left open, and is closed as %s", call.id, outcome)
-        for attempt in call.attempts:
-            disposition = Disposition.ACCEPTED if call.accepted else Disposition.CUT
-            self._journal.put(AttemptClosed(id=attempt, ended_at=call.last_told_at, disposition=disposition))
         self._journal.put(
             CallEvent(
                 call_id=call.id,
