@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from voice.prompts import Prompts
 from tests.calls.conftest import until
+from voice.prompts import Prompts
 
 SENTENCE = ("Bonjour.", "fr", "hello")
 
