@@ -47,7 +47,7 @@ class Arrival:
 
 
 class Account:
-    """Tells one call to ``put``, event after event. ``now`` gives the time, for what happens while it is told."""
+    """Tells one call to ``put``, event after event."""
 
     def __init__(self, arrival: Arrival, route: Route, put: Callable[[Record], None]) -> None:
         self.call = arrival.call

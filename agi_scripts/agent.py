@@ -52,6 +52,13 @@ async def run_fallback(settings: FallbackSettings, stop: asyncio.Event, on_ready
         """Journals from another thread, and returns when that is done."""
         asyncio.run_coroutine_threadsafe(_put(journal, record), loop).result(PUT_SECONDS)
 
+    def tell(record: Record) -> None:
+        """Journals what happens in a call, which goes on even when that is not possible."""
+        try:
+            put(record)
+        except TimeoutError:
+            log.error("left out of the journal, as this process is too busy: %r", record)
+
     upkeep = Upkeep(
         SnapshotStore(settings.snapshots, settings.snapshot_key),
         Console(settings.control),
@@ -61,7 +68,7 @@ async def run_fallback(settings: FallbackSettings, stop: asyncio.Event, on_ready
     )
     means = Means(
         table=upkeep.table,
-        put=put,
+        put=tell,
         speaker=Voice(Prompts(settings.sounds), loop),
         recordings=settings.recordings,
         language=settings.language,

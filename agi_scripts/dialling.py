@@ -15,7 +15,8 @@ def dial_strings(method: ContactMethod, trunks: Sequence[str]) -> tuple[str, ...
     None for an address that would say more to Asterisk than a user or number; the site file allows no such address.
     """
     if method.kind is ContactKind.SIP:
-        return (f"PJSIP/{method.address}",) if _SAFE.fullmatch(method.address) else ()
+        # Named twice: the user of a contact registered with ;maddr=TRUNK would be a number of the phone's choice there.
+        return (f"PJSIP/{method.address}@{method.address}",) if _SAFE.fullmatch(method.address) else ()
     if not _SAFE.fullmatch(method.address):
         return ()
     return tuple(f"PJSIP/{method.address}@trunk-{trunk}" for trunk in trunks if _SAFE.fullmatch(trunk))

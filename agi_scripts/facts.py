@@ -91,7 +91,8 @@ def journal(facts: Facts, table: RoutingTable, recordings: Path, region: str, pu
     account = Account(arrival, Route.DIALPLAN, put)
     account.open()
     for number, tried in enumerate(facts.tried):
-        candidate, method = _whom(table, tried.who)
+        person, method = _whom(table, tried.who)
+        candidate = Candidate(person, account.words("derniers numéros connus", "last known numbers"))
         if tried.key is not None:
             told = account.resume(tried.key, candidate)
         else:
@@ -128,7 +129,7 @@ def _disposition(tried: Tried) -> Disposition:
     return Disposition.NO_ANSWER if tried.status == "NOANSWER" else disposition_of(tried.q850, None)
 
 
-def _whom(table: RoutingTable, who: str) -> tuple[Candidate, ContactMethod]:
+def _whom(table: RoutingTable, who: str) -> tuple[Person, ContactMethod]:
     """Who was rung and how; by their numbers alone when the table does not know them any more."""
     person_id, method_id = map(int, who.split("/"))
     person = table.people.get(person_id)
@@ -136,4 +137,4 @@ def _whom(table: RoutingTable, who: str) -> tuple[Candidate, ContactMethod]:
         person = Person(person_id, f"n° {person_id}", "fr", ())
     unknown = ContactMethod(method_id, ContactKind.PHONE, "")
     method = next((method for method in person.contact_methods if method.id == method_id), unknown)
-    return Candidate(person, "derniers numéros connus"), method
+    return person, method

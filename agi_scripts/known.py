@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 DIDS: Final = "vigie-did"
 """A number as it may be dialled → the id of its line."""
 LINES: Final = "vigie-line"
-"""Line → language|number|longest message|silence that ends it|name."""
+"""Line → language|number|longest message|silence that ends it|longest hunt|name; in seconds."""
 PEOPLE: Final = "vigie-who"
 """Line/1, line/2 … → dial string|seconds|language in which to ask for "1" (none: do not ask)|shown|person/method."""
 FAMILIES: Final = (DIDS, LINES, PEOPLE)
@@ -36,20 +36,39 @@ def known_numbers(table: RoutingTable, at: datetime, region: str) -> Entries:
         for did in routed.dids:
             entries |= {(DIDS, form): line for form in _forms(did, region)}
         rules = plan.line.voicemail
-        about = (plan.line.language, plan.line.number, rules.max_seconds, rules.silence_seconds, _plain(plan.line.name))
+        bounds = (rules.max_seconds, rules.silence_seconds, plan.max_hunt_seconds)
+        about = (plan.line.language, plan.line.number, *bounds, _plain(plan.line.name))
         entries[LINES, line] = "|".join(map(str, about))
         for position, who in zip(range(1, MOST + 1), _people(plan), strict=False):
             entries[PEOPLE, f"{line}/{position}"] = who
     return entries
 
 
-def last_known(table: RoutingTable, at: datetime, region: str) -> Entries | None:
-    """The known numbers, or None when the table says nothing of ``at``: those of before are then the best there are."""
-    try:
-        return known_numbers(table, at, region)
-    except NotCovered as error:
-        log.error("the snapshot is of no use any more: %s", error)
-        return None
+class KnownNumbers:
+    """The known numbers of now, worked out anew only when the table or somebody on call changes."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._table: RoutingTable | None = None
+        self._until: datetime | None = None
+        self._entries: Entries | None = None
+
+    def at(self, table: RoutingTable, at: datetime) -> Entries | None:
+        """What AstDB should hold; None when the table says nothing of ``at``: what is there is the best."""
+        if table is not self._table or (self._until is not None and at >= self._until):
+            self._table, self._until = table, next_change(table, at)
+            try:
+                self._entries = known_numbers(table, at, self._region)
+            except NotCovered as error:
+                log.error("the snapshot is of no use any more: %s", error)
+                self._entries = None
+        return self._entries
+
+
+def next_change(table: RoutingTable, at: datetime) -> datetime | None:
+    """When, after ``at``, somebody else is on call somewhere, or the table ends; None when it has ended."""
+    edges = (edge for rota in table.rotas.values() for shift in rota.shifts for edge in (shift.start, shift.end))
+    return min((edge for edge in (*edges, table.until) if edge > at), default=None)
 
 
 def _people(plan: Plan) -> Iterator[str]:

@@ -124,7 +124,7 @@ class Call:
         self._account.answered(self._means.now())
         if plan is None:
             self._tell_unknown()
-        elif self._seconds_recorded() > 0:  # by a worker, which then failed
+        elif self._outcome_of_message(plan) is Outcome.VOICEMAIL:  # left with a worker, which then failed
             self._thank(plan)
         elif self._find_somebody(plan):
             self._account.close(Outcome.ANSWERED, self._means.now())
@@ -135,11 +135,9 @@ class Call:
     def outcome_of_leaving(self) -> Outcome:
         """How the call has ended now that the caller has hung up."""
         plan = self._arrival.plan
-        if plan is None:
-            return Outcome.UNKNOWN_NUMBER
         if self._hunt is not None and self._hunt.taken:
             return Outcome.ANSWERED
-        return self._outcome_of_message(plan) if self._asked else Outcome.ABANDONED
+        return self._outcome_of_message(plan) if plan and self._asked else Outcome.ABANDONED
 
     def _find_somebody(self, plan: Plan) -> bool:
         line = plan.line
@@ -178,11 +176,8 @@ class Call:
         self._account.close(Outcome.UNKNOWN_NUMBER, self._means.now())
 
     def _outcome_of_message(self, plan: Plan) -> Outcome:
-        enough = self._seconds_recorded() >= plan.line.voicemail.min_seconds
+        enough = seconds_recorded(self._recording) >= plan.line.voicemail.min_seconds
         return Outcome.VOICEMAIL if enough else Outcome.NO_MESSAGE
-
-    def _seconds_recorded(self) -> float:
-        return seconds_recorded(self._recording)
 
     def _say(self, phrase: Phrase) -> None:
         self._play(self._means.speaker.phrase(phrase, self._language))

@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 from agi_scripts.console import Console
 from agi_scripts.errors import ConsoleFailed
 from agi_scripts.facts import journal, read_facts
-from agi_scripts.known import FAMILIES, Entries, last_known
+from agi_scripts.known import FAMILIES, Entries, KnownNumbers
 from db.errors import SnapshotError, SnapshotMissing
 from db.records import Record
 from db.snapshot import SnapshotStore
@@ -45,6 +45,7 @@ class Upkeep:
         self._table: RoutingTable | None = None
         self._seen: tuple[int, int] | None = None
         self._refusal: SnapshotError | None = None
+        self._known = KnownNumbers(region)
         self._written: Entries | None = None
         self._compared_at = 0.0
         self._console_failed = False
@@ -112,7 +113,7 @@ class Upkeep:
 
     async def _write_known(self) -> None:
         """Has AstDB hold the numbers of now."""
-        wanted = await asyncio.to_thread(last_known, self.table(), datetime.now(UTC), self._region)
+        wanted = await asyncio.to_thread(self._known.at, self.table(), datetime.now(UTC))
         if wanted is None:
             return
         now = time.monotonic()

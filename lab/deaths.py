@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +85,7 @@ class Deaths:
             speaking.cancel()
         for end in (self._end_ringing, self._end_prompt, self._end_talking, self._end_recording):
             await self._unless_lost(end(), f"the end: {end.__name__}")
-        with suppress(AssertionError):
-            await self._world.nothing_left(within=PATIENCE)
+        self._world.exchange.forget()
         await self._world.cleared()
 
     async def _set(self) -> None:
@@ -197,17 +195,23 @@ class Deaths:
             phone = self._phone(number)
             await phone.answers()
             await phone.hears_something()
-            await phone.presses("1")
-            await phone.is_connected_to(self._callers[phase])
-            await phone.hangs_up()
-            await self._callers[phase].is_hung_up()
+            await self._takes(phone, self._callers[phase])
 
     async def _end_prompt(self) -> None:
-        paul = self._phone(PAUL)
-        await paul.presses("1")
-        await paul.is_connected_to(self._callers[PROMPT])
-        await paul.hangs_up()
-        await self._callers[PROMPT].is_hung_up()
+        await self._takes(self._phone(PAUL), self._callers[PROMPT])
+
+    async def _takes(self, phone: Phone, caller: Caller) -> None:
+        """Whoever picked up presses 1, talks with the caller, and hangs up."""
+
+        async def not_connected() -> str:
+            await phone.presses("1")
+            return (
+                "" if "1" in caller.keys_heard else f"{phone.name} is {phone.call.state}, {caller.who} {caller.state}"
+            )
+
+        await eventually(not_connected, within=PATIENCE, hoped="connected")
+        await phone.hangs_up()
+        await caller.is_hung_up()
 
     async def _end_talking(self) -> None:
         carol = self._phone(CAROL)

@@ -114,6 +114,14 @@ class World(Faults):
         line = self.site.lines.get(called)
         return await self.exchange.call(line.numbers[0] if line else called, from_=from_, name=name)
 
+    def address(self, number: int, port: int = SIP_PORT) -> SocketAddress:
+        """An address of this world's network; nobody lives from 200 on."""
+        return SocketAddress(self._network.host(number), port)
+
+    def password(self, user: str) -> str:
+        """The password with which a softphone registers."""
+        return load_secrets(self.settings).sip_password(user)
+
     def phone(self, user: str) -> Phone:
         return self.exchange.phone(user)
 
@@ -182,9 +190,8 @@ class World(Faults):
             await server.stop()
 
     def _handsets(self, users: Sequence[str], intruders: Sequence[str]) -> Iterator[Handset]:
-        ours = load_secrets(self.settings)
         for number, user in enumerate((*users, *intruders), 11):
-            password = WRONG_PASSWORD if user in intruders else ours.sip_password(user)
+            password = WRONG_PASSWORD if user in intruders else self.password(user)
             yield Handset(user, password, SocketAddress(self._network.host(number), SIP_PORT))
 
 

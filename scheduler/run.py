@@ -25,11 +25,15 @@ from notify.sender import Sender
 from notify.smtp import SmtpServer
 from notify.stories import StoryReader
 from scheduler.duty import Duty
+from scheduler.logs import keep_short
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 5
 """The longest that a message stays due when no hint comes."""
+
+LOG_SECONDS: Final = 60
+"""How often the logs are looked at."""
 
 GRACE_SECONDS: Final = 10
 """How long mails that are being sent may take to finish once we are told to stop."""
@@ -38,7 +42,7 @@ GRACE_SECONDS: Final = 10
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:
     """What the scheduler must know. ``receipts`` is a directory of its own that outlives it; ``tls`` replaces the
-    system's trusted authorities."""
+    system's trusted authorities; ``logs`` are the directories whose logs are kept short."""
 
     database_url: str = field(repr=False)
     smtp_url: str = field(repr=False)
@@ -48,6 +52,7 @@ class SchedulerSettings:
     receipts: Path
     tls: ssl.SSLContext | None = None
     tick_seconds: float = TICK_SECONDS
+    logs: tuple[Path, ...] = ()
 
 
 async def run_scheduler(
@@ -71,6 +76,7 @@ async def run_scheduler(
     )
     mail = Duty("sending mail", sender.send_due)
     clock = _alarm_clock(mail, settings.tick_seconds)
+    clock.add_job(keep_short, "interval", args=[settings.logs], seconds=LOG_SECONDS)
     attending = asyncio.create_task(mail.attend(stop))
     hints = asyncio.create_task(_ring_on_hints(settings.database_url, mail))
     try:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 0.25
 """How long the event of a hangup that has the cause may lag behind the first sign of it."""
 
+DIGITS_KEPT = 100
+"""How many digits that nobody has asked for yet are kept, the newest ones."""
+
 UP = "Up"
 
 
@@ -41,7 +44,7 @@ class Life:
         self.in_hand = False
         """Asterisk has put the channel under our control; a call of ours has then been answered."""
         self._released = False
-        self._digits: deque[str] = deque()
+        self._digits: deque[str] = deque(maxlen=DIGITS_KEPT)
         self._playbacks: dict[str, Playback | None] = {}
         self._turn = 0
         self._recordings: list[RecordingUnderWay] = []

@@ -163,7 +163,10 @@ class Pulse:
         value = await self._get(sign_of_life(app))
         if not value:
             return None
-        seen = self._seen.setdefault(app, _Seen(value, misses=-1))
+        if app not in self._seen:
+            buried = await self._get(_tombstone(app))
+            self._seen[app] = _Seen(value, misses=MISSES if buried else -1)
+        seen = self._seen[app]
         seen.misses = seen.misses + 1 if seen.value == value else 0
         seen.value = value
         return seen

@@ -42,8 +42,10 @@ class Desk:
         call, method = attempt.call, attempt.method
         line = call.plan.line
         shown = call.number if method.shows is CallerIdShown.CALLER and call.number else line.number
+        # A phone is named twice: one whose contact has ;maddr=TRUNK would otherwise choose the number called there.
+        endpoint = method.address if trunk is None else f"trunk-{trunk}"
         return await self.ari.originate(
-            f"PJSIP/{method.address}" if trunk is None else f"PJSIP/{method.address}@trunk-{trunk}",
+            f"PJSIP/{method.address}@{endpoint}",
             leg_id=attempt.leg_id,
             caller_id=f'"{line.name.translate(_UNQUOTED)}" <{shown}>',
             timeout=method.ring_seconds + _GRACE,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agi_scripts.facts import journal, read_facts
-from agi_scripts.known import DIDS, LINES, MOST, PEOPLE, known_numbers, last_known
+from agi_scripts.known import DIDS, LINES, MOST, PEOPLE, KnownNumbers, known_numbers
 from agi_scripts.scenario import BYTES_A_SECOND, HEADER_BYTES
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, RingOrder
@@ -47,7 +47,7 @@ TABLE = build_table(COMPANY, NOON - timedelta(days=1), NOON + timedelta(days=8))
 
 def test_every_number_of_the_plan_is_known_once_by_every_trunk() -> None:
     assert {key: value for (family, key), value in known_numbers(TABLE, NOON, "FR").items() if family == PEOPLE} == {
-        "1/1": "PJSIP/alice|25||line|1/11",
+        "1/1": "PJSIP/alice@alice|25||line|1/11",
         "1/2": "PJSIP/+33600000012@trunk-operator|20|fr|caller|1/12",
         "1/3": "PJSIP/+33600000012@trunk-spare|20|fr|caller|1/12",
         "1/4": "PJSIP/+33600000031@trunk-operator|20|fr|caller|3/31",
@@ -67,7 +67,7 @@ def test_a_number_is_known_however_the_carrier_sends_it() -> None:
 
 
 def test_a_lines_name_says_nothing_but_a_name_to_the_dialplan() -> None:
-    assert known_numbers(TABLE, NOON, "FR")[LINES, "1"] == "fr|+33123456789|180|10|Support jour  nuit  été"
+    assert known_numbers(TABLE, NOON, "FR")[LINES, "1"] == "fr|+33123456789|180|10|180|Support jour  nuit  été"
 
 
 def test_there_is_an_end_to_it() -> None:
@@ -81,8 +81,22 @@ def test_there_is_an_end_to_it() -> None:
     assert len([family for family, _ in known if family == PEOPLE]) == MOST
 
 
+def test_it_is_worked_out_anew_at_each_change_of_shift_and_of_the_table() -> None:
+    known = KnownNumbers("FR")
+    handover = paris("2026-01-19 08:00")
+    first = known.at(TABLE, NOON)
+    assert known.at(TABLE, handover - timedelta(seconds=1)) is first
+    second = known.at(TABLE, handover)
+    assert second == known_numbers(TABLE, handover, "FR") != first
+    other = build_table(replace(COMPANY, trunks=()), NOON, NOON + timedelta(days=1))
+    assert known.at(other, NOON) == known_numbers(other, NOON, "FR") != first
+
+
 def test_a_table_that_has_ended_changes_nothing() -> None:
-    assert last_known(TABLE, NOON + timedelta(days=9), "FR") is None
+    known = KnownNumbers("FR")
+    assert known.at(TABLE, NOON) is not None
+    assert known.at(TABLE, NOON + timedelta(days=9)) is None
+    assert known.at(TABLE, NOON + timedelta(days=10)) is None
 
 
 # -- facts

@@ -21,7 +21,7 @@ ALICES_SOFTPHONE = ContactMethod(11, ContactKind.SIP, "alice", 20)
 ALICES_MOBILE = phone(12, 30)
 BOBS_MOBILE = replace(phone(21, 25), shows=CallerIdShown.LINE)
 CAROLS_DESK = ContactMethod(31, ContactKind.SIP, "carol", 15, confirm=False)
-SOFTPHONE, DESK = "PJSIP/alice", "PJSIP/carol"
+SOFTPHONE, DESK = "PJSIP/alice@alice", "PJSIP/carol@carol"
 FIRST_TRUNK, SECOND_TRUNK = "PJSIP/+33600000012@trunk-operator", "PJSIP/+33600000012@trunk-spare"
 BOB_BY_FIRST = "PJSIP/+33600000021@trunk-operator"
 

@@ -191,3 +191,14 @@ async def test_one_whose_heir_has_left_no_trace_is_inherited_again() -> None:
     del site.members["vigie-b"]
     await site.turns(a, times=3 * MISSES)
     assert "vigie-c" in a.buried
+
+
+async def test_one_that_comes_later_does_not_wait_for_those_long_dead() -> None:
+    site = Site()
+    a, b, c, d = (site.joins(f"vigie-{letter}") for letter in "abcd")
+    await site.turns(a, b, c, d, times=2)
+    await site.turns(a, d, times=2 * MISSES + 2)
+    assert {"vigie-b", "vigie-c"} == set(a.buried)
+    late = site.joins("vigie-aa")
+    await site.turns(a, late, times=MISSES + 1)
+    assert late.buried == ["vigie-d"]

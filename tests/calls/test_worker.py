@@ -18,20 +18,6 @@ from tests.support.follower import NOWHERE, table_of
 from tests.support.history import StoryTeller
 
 
-@pytest.fixture(autouse=True)
-def _admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Asterisk of these tests speaks on its websocket only."""
-
-    async def at_once(*_: str) -> None:
-        pass
-
-    monkeypatch.setattr("ari_app.worker.admitted", at_once)
-
-
-def nobody(_asterisks: int) -> None:
-    """Hears how many Asterisks are served."""
-
-
 def settings_of(asterisk: AriServer, directory: Path, database_url: str) -> WorkerSettings:
     return WorkerSettings(
         name="w1",
@@ -42,19 +28,30 @@ def settings_of(asterisk: AriServer, directory: Path, database_url: str) -> Work
         sounds=directory / "sounds",
         language="fr",
         region="FR",
-        drain_seconds=30,
+        drain_seconds=1,
     )
+
+
+def fit_for_us(asterisk: AriServer) -> None:
+    """It is recent enough, and nobody else has our name."""
+    asterisk.files["asterisk/info"] = b'{"system": {"version": "22.10.1"}}'
+    asterisk.files["asterisk/modules/app_stasis_broadcast.so"] = b"{}"
+    asterisk.files["applications"] = b"[]"
+
+
+def serving(_asterisks: int) -> None:
+    """Nobody need know."""
 
 
 async def test_a_worker_starts_without_the_database_and_stops_without_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with AriServer() as asterisk:
-        asterisk.will_answer("GET deviceStates", 200, [])
+        fit_for_us(asterisk)
         settings = settings_of(asterisk, tmp_path, NOWHERE)
         settings.snapshots.write(table_of("Carol"), datetime.now(UTC) - timedelta(minutes=3))
         worker = Worker(settings)
-        running = asyncio.create_task(worker.run(nobody))
+        running = asyncio.create_task(worker.run(serving))
         async with asyncio.timeout(20):
             while not asterisk.connections:
                 await asyncio.sleep(0.01)
@@ -76,7 +73,7 @@ async def test_a_worker_that_waits_for_the_database_can_be_stopped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with AriServer() as asterisk:
-        running = asyncio.create_task(Worker(settings_of(asterisk, tmp_path, NOWHERE)).run(nobody))
+        running = asyncio.create_task(Worker(settings_of(asterisk, tmp_path, NOWHERE)).run(serving))
         async with asyncio.timeout(10):
             while "No call can be taken" not in caplog.text:
                 await asyncio.sleep(0.01)
@@ -88,4 +85,4 @@ async def test_a_worker_that_waits_for_the_database_can_be_stopped(
 async def test_a_worker_on_a_new_installation_says_what_is_missing(tmp_path: Path, empty_database_url: str) -> None:
     async with AriServer() as asterisk:
         with pytest.raises(NotMigrated, match="vigie db upgrade"):
-            await Worker(settings_of(asterisk, tmp_path, empty_database_url)).run(nobody)
+            await Worker(settings_of(asterisk, tmp_path, empty_database_url)).run(serving)

@@ -121,7 +121,7 @@ class FakeAsterisk:
         return party, leg
 
     async def rung(self, endpoint: str) -> Party:
-        """The telephone behind ``endpoint`` once it is being rung."""
+        """The telephone behind ``endpoint`` (``PJSIP/alice``, ``PJSIP/+336…@trunk-x``) once it is being rung."""
         queue = self._by_endpoint.setdefault(endpoint, asyncio.Queue())
         try:
             return await asyncio.wait_for(queue.get(), PATIENCE)
@@ -182,7 +182,9 @@ class FakeAsterisk:
         return [party for party in self.parties.values() if party.alive]
 
     def _originate(self, channel_id: str, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-        endpoint = query["endpoint"]
+        user, _, name = query["endpoint"].removeprefix("PJSIP/").partition("@")
+        assert name, "whom is called must be ours to say, not the registered contact's"
+        endpoint = f"PJSIP/{user}" if user == name else query["endpoint"]
         self.rung_endpoints.append(endpoint)
         if endpoint in self.broken:
             raise request_failed("originate", 500, "Allocation failed")

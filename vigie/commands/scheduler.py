@@ -46,4 +46,5 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         region=settings.region,
         zone=settings.zone_info,
         receipts=settings.state_dir / "receipts",
+        logs=(settings.state_dir / "log", settings.state_dir / "asterisk" / "log"),
     )

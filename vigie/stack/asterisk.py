@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ OLDEST = (22, 7)
 """The first version with StasisBroadcast."""
 ANSWER_SECONDS = 2
 PRIVATE_ROOT = Path("/opt/vigie/asterisk")
+MOST_FILES = 16384
 SOUNDS = {"fr": ("fr_CA_f_June", "fr"), "en": ("en_US_f_Allison", "en")}
 """The folders in which a language's sounds are found, Debian's names first."""
 
@@ -85,6 +87,13 @@ def _loader(root: Path) -> tuple[str, ...]:
     loader = _first(root, "usr/lib*/ld-linux-*.so.*", "usr/lib/ld-linux-*.so.*")
     libraries = _first(root, "usr/lib/*-linux-gnu")
     return (str(loader), "--library-path", str(libraries)) if loader and libraries else ()
+
+
+def _most_files() -> int:
+    """How many files and sockets our programs may have open: five for each call in conversation, one for each ARI
+    session. What they get unless they ask is often 1,024."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
 
 
 def _first(directory: Path, *patterns: str) -> Path | None:
@@ -242,6 +251,7 @@ astsbindir => {self.tree.data}
 
 [options]
 hideconnect = yes
+maxfiles = {_most_files()}
 """
 
     async def _until_ready(self, patience: float) -> None:

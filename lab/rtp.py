@@ -1,0 +1,107 @@
+"""Sound and keys as packets (RFC 3550, RFC 4733), for peers that send what no telephone would."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from lab.party import PROOF
+from lab.waiting import until
+from vigie.settings import SocketAddress
+
+KEYS = "0123456789*#ABCD"
+ALAW, EVENT = 8, 101
+NOISE = (b"\x2a" * 8 + b"\xaa" * 8) * 10
+"""20 ms of a tone as loud as A-law can say."""
+SILENCE = b"\xd5" * 160
+
+
+class Rtp(asyncio.DatagramProtocol):
+    """A socket for sound at ``host``, while it is entered."""
+
+    def __init__(self, host: str) -> None:
+        self.address = SocketAddress(host, 0)
+        self.sources: set[str] = set()
+        """From where packets have come."""
+        self.packets = 0
+        self.noises = 0
+        """How many of the packets were noise."""
+        self.keys_heard: list[str] = []
+        self._stamp: bytes | None = None
+        self._ssrc = random.getrandbits(32)
+        self._sequences: dict[SocketAddress, int] = {}
+        self._time = 0
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        where = (self.address.host, 0)
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=where)
+        self.address = SocketAddress(*self._transport.get_extra_info("sockname"))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.sources.add(addr[0])
+        self.packets += 1
+        self.noises += data[12:] == NOISE
+        if len(data) > 13 and data[1] & 0x7F == EVENT and data[4:8] != self._stamp:
+            self._stamp = data[4:8]
+            self.keys_heard.append(KEYS[data[12]])
+
+    def presses(self, keys: str, to: SocketAddress) -> None:
+        """Sends keys, each pressed for 80 ms by its own word, all at once."""
+        for key in keys:
+            self._time += 800
+            for duration, end in ((160, 0), (640, 0x80), (640, 0x80)):
+                self._packet(EVENT, struct.pack("!BBH", KEYS.index(key), end | 10, duration), to)
+
+    @asynccontextmanager
+    async def talking(self, to: SocketAddress) -> AsyncIterator[None]:
+        """Sends sound without a pause, as telephones do, for the time of the block: silence."""
+
+        async def talk() -> None:
+            while True:
+                self._time += 160
+                self._packet(ALAW, SILENCE, to)
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(talk())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def hears_sound(self, *, packets: int = 20, within: float = 5) -> None:
+        """Waits until as much has come, by default 0.4 s."""
+        await until(
+            lambda: self.packets >= packets, within=within, hoped="sound", instead=lambda: f"{self.packets} packets"
+        )
+
+    async def reaches(self, other: Rtp, to: SocketAddress, *, within: float = 5) -> None:
+        """Presses a key again and again until ``other`` hears it."""
+        before = len(other.keys_heard)
+
+        def heard() -> bool:
+            if PROOF in other.keys_heard[before:]:
+                return True
+            self.presses(PROOF, to)
+            return False
+
+        await until(heard, within=within, hoped="a key is heard", instead=lambda: f"heard {other.keys_heard}")
+
+    def makes_noise(self, to: SocketAddress) -> None:
+        """Sends 20 ms of noise."""
+        self._time += 160
+        self._packet(ALAW, NOISE, to)
+
+    def _packet(self, kind: int, payload: bytes, to: SocketAddress) -> None:
+        sequence = self._sequences[to] = (self._sequences.get(to, 0) + 1) & 0xFFFF
+        head = struct.pack("!BBHII", 0x80, kind, sequence, self._time, self._ssrc)
+        self._transport.sendto(head + payload, (to.host, to.port))
