@@ -69,6 +69,7 @@ class Pulse:
         self._on_death = on_death
         self._on_superseded = on_superseded
         self._beats = 0
+        self._looks = 0
         self._leaving = False
         self._lease = 0.0
         self._renewed = asyncio.Condition()
@@ -112,7 +113,7 @@ class Pulse:
         self._lease = at + LEASE_SECONDS
         async with self._renewed:
             self._renewed.notify_all()
-        if self._begins_series and not self._leaving:
+        if self._beats % FAMILY_BEATS == 1 and not self._leaving:
             await self._set(ANY_BEAT, await self._get("EPOCH"))
 
     async def begin(self) -> None:
@@ -121,30 +122,19 @@ class Pulse:
         await self.beat()
 
     async def run(self, connected: Callable[[], bool]) -> None:
-        """Beats and watches whenever ``connected``, for ever."""
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            if not connected():
-                continue
-            try:
-                await self.turn()
-            except AriError as error:
-                log.warning("no sign of life: %s", error)
-            except Exception:
-                log.exception("a sign of life failed")
+        """Beats and watches whenever ``connected``, for ever.
 
-    async def turn(self) -> None:
-        """One sign of life, and one look at the others."""
-        await self.beat()
-        await self._look_around()
+        Each by itself: taking over what somebody has left takes its time, and requests that only a beat lets through.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_again_and_again(self.beat, connected))
+            group.create_task(_again_and_again(self.look_around, connected))
 
-    @property
-    def _begins_series(self) -> bool:
-        return self._beats % FAMILY_BEATS == 1
-
-    async def _look_around(self) -> None:
-        if self._begins_series or not self._members:
+    async def look_around(self) -> None:
+        """One look at the others, which may end with taking over what one of them has left."""
+        if self._looks % FAMILY_BEATS == 0:
             await self._list_members()
+        self._looks += 1
         for app in self._after_us():
             seen = await self._look_at(app)
             if seen is not None and _is_dead(seen):
@@ -203,6 +193,19 @@ class Pulse:
     async def _set(self, variable: str, value: str | None) -> None:
         """Sets a global variable; None removes it."""
         await self._ask("POST", "asterisk/variable", variable=variable, value=value)
+
+
+async def _again_and_again(act: Callable[[], Awaitable[None]], connected: Callable[[], bool]) -> None:
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        if not connected():
+            continue
+        try:
+            await act()
+        except AriError as error:
+            log.warning("no sign of life: %s", error)
+        except Exception:
+            log.exception("a sign of life failed")
 
 
 def _is_dead(seen: _Seen) -> bool:

@@ -1,5 +1,7 @@
 """Signs of life: who is declared dead, who inherits, and how one that was only hung finds out."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -25,7 +27,8 @@ class Site:
         """Lets these members live on, one after the other, and nobody else."""
         for _ in range(times):
             for member in members:
-                await member.pulse.turn()
+                await member.pulse.beat()
+                await member.pulse.look_around()
 
     async def ask(self, method: str, uri: str, /, **query: Any) -> Any:
         if uri == "applications":
@@ -46,9 +49,12 @@ class Member:
     def __init__(self, site: Site, app: str) -> None:
         self.buried: list[str] = []
         self.superseded = False
+        self.on_burial: Callable[[], Awaitable[None]] | None = None
         self.pulse = Pulse(app, "vigie-", site.ask, self._buries, self._is_superseded)
 
     async def _buries(self, app: str) -> None:
+        if self.on_burial:
+            await self.on_burial()
         self.buried.append(app)
 
     def _is_superseded(self) -> None:
@@ -202,3 +208,22 @@ async def test_one_that_comes_later_does_not_wait_for_those_long_dead() -> None:
     late = site.joins("vigie-aa")
     await site.turns(a, late, times=MISSES + 1)
     assert late.buried == ["vigie-d"]
+
+
+async def test_whoever_inherits_goes_on_giving_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ari_app.ari.pulse.BEAT_SECONDS", 0.001)
+    site = Site()
+    a, b = site.joins("vigie-a"), site.joins("vigie-b")
+    await site.turns(a, b)
+
+    async def needs_a_lease_that_outlives_the_last_beat() -> None:
+        beaten = int(site.variables["VIGIE_ALIVE_vigie-a"])
+        while int(site.variables["VIGIE_ALIVE_vigie-a"]) < beaten + 10:
+            await asyncio.sleep(0)
+
+    a.on_burial = needs_a_lease_that_outlives_the_last_beat
+    running = asyncio.create_task(a.pulse.run(lambda: True))
+    async with asyncio.timeout(5):
+        while not a.buried:
+            await asyncio.sleep(0)
+    running.cancel()
