@@ -101,6 +101,8 @@ class CurrentTable:
                     log.exception("the rota makes no table, calls are routed by the one of before")
         finally:
             change.cancel()
+            await asyncio.wait([change])
+            await changes.aclose()
 
     async def _use_snapshot(self, fault: Exception) -> None:
         """Routes by the snapshot because of ``fault``. Raises SnapshotError."""

@@ -13,8 +13,11 @@ from db.errors import explained
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call without an end. ``attempts`` are those of its attempts that are open too; ``last_told_at`` is the time of
-    the last that is known of it; ``accepted``, that somebody took it; ``asked``, that a message was asked for."""
+    """A call without an end, or one that ``is_over`` with attempts that are not: ``attempts``.
+
+    ``last_told_at`` is the time of the last that is known of it; ``accepted`` says that somebody took it, ``asked``
+    that a message was asked for.
+    """
 
     id: UUID
     channel: str
@@ -22,6 +25,7 @@ class OpenCall:
     last_told_at: datetime
     accepted: bool
     asked: bool
+    is_over: bool
     attempts: tuple[UUID, ...]
 
 
@@ -35,28 +39,12 @@ class LeftCall:
     is_open: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAttempt:
-    """An attempt without an end, of a call that has one. ``generation`` is the call's."""
-
-    id: UUID
-    call_ended_at: datetime
-    generation: int
-
-
 async def open_calls(engine: AsyncEngine) -> list[OpenCall]:
-    """The calls without an end, oldest first. Raises DatabaseError."""
+    """The calls without an end, or with attempts without one, oldest first. Raises DatabaseError."""
     with explained(engine):
         async with engine.connect() as connection:
             rows = await connection.execute(_OPEN_CALLS)
             return [OpenCall(**dict(row) | {"attempts": tuple(row["attempts"])}) for row in rows.mappings()]
-
-
-async def forgotten_attempts(engine: AsyncEngine) -> list[OpenAttempt]:
-    """The attempts of the last day without an end whose calls have ended. Raises DatabaseError."""
-    with explained(engine):
-        async with engine.connect() as connection:
-            return [OpenAttempt(*row) for row in await connection.execute(_FORGOTTEN_ATTEMPTS)]
 
 
 async def untold_calls(engine: AsyncEngine) -> list[UUID]:
@@ -80,16 +68,13 @@ _OPEN_CALLS = text("""
            coalesce(max(at), call.started_at) AS last_told_at,
            coalesce(bool_or(kind IN ('accepted', 'connected')), false) AS accepted,
            coalesce(bool_or(kind IN ('voicemail_started', 'announcement')), false) AS asked,
+           call.ended_at IS NOT NULL AS is_over,
            ARRAY(SELECT id FROM attempt WHERE call_id = call.id AND ended_at IS NULL) AS attempts
     FROM call LEFT JOIN call_event ON call_event.call_id = call.id
-    WHERE call.ended_at IS NULL
+    WHERE call.id IN (SELECT id FROM call WHERE ended_at IS NULL
+                      UNION SELECT call_id FROM attempt WHERE ended_at IS NULL)
     GROUP BY call.id
     ORDER BY call.started_at
-""")
-_FORGOTTEN_ATTEMPTS = text("""
-    SELECT attempt.id, call.ended_at, call.generation
-    FROM call JOIN attempt ON attempt.call_id = call.id
-    WHERE call.started_at > now() - interval '1 day' AND call.ended_at IS NOT NULL AND attempt.ended_at IS NULL
 """)
 # Whoever ends a call tells of it at once: after a minute they must have died before.
 _UNTOLD_CALLS = text("""

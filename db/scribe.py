@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS: Final = 0.1
 LONGEST_RETRY_SECONDS: Final = 5.0
-_BAD_RECORD: Final = ("21", "22", "23")
-"""Classes of SQLSTATE that blame what is written, not the state of the server: cardinality, data, integrity."""
+_BAD_RECORD: Final = ("21", "22", "23", "54")
+"""Classes of SQLSTATE that blame what is written, not the server's state: cardinality, data, integrity, size."""
 
 
 class Scribe:

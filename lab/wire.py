@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 from uuid import uuid4
 
@@ -64,8 +65,8 @@ class Message:
 class Wire(asyncio.DatagramProtocol):
     """The socket of somebody at ``address`` (port 0: any) who talks to ``pbx``, while it is entered.
 
-    By itself it answers what it is asked, but for an INVITE, with 200; what it is called with goes to ``on_invite``,
-    and the INVITE of a call that is cancelled to ``on_cancel``.
+    By itself it answers what it is asked, but for an INVITE, with 200. A call goes to ``on_invite``, what acknowledges
+    our answer to ``on_ack``, and the INVITE of a call that is cancelled to ``on_cancel``.
     """
 
     def __init__(self, address: SocketAddress, pbx: SocketAddress) -> None:
@@ -73,6 +74,7 @@ class Wire(asyncio.DatagramProtocol):
         self.pbx = pbx
         self.heard: list[Message] = []
         self.on_invite: Callable[[Message], None] = lambda _: None
+        self.on_ack: Callable[[Message], None] = lambda _: None
         self.on_cancel: Callable[[Message], None] = lambda invite: self.answer(invite, "487 Request Terminated")
 
     async def __aenter__(self) -> Self:
@@ -87,10 +89,10 @@ class Wire(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, _addr: object) -> None:
         message = Message(data.decode(errors="surrogateescape"))
         self.heard.append(message)
-        if message.status or message.method == "ACK":
+        if message.status:
             return
-        if message.method == "INVITE":
-            self.on_invite(message)
+        if message.method in ("INVITE", "ACK"):
+            (self.on_invite if message.method == "INVITE" else self.on_ack)(message)
             return
         self.answer(message, "200 OK")
         if message.method == "CANCEL":
@@ -122,8 +124,9 @@ class Wire(asyncio.DatagramProtocol):
         contact: str = "",
         headers: Iterable[str] = (),
         body: str = "",
+        kind: str = "application/sdp",
     ) -> str:
-        """The text of a request."""
+        """The text of a request; ``kind`` is its body's."""
         lines = [
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {self.address};rport;branch=z9hG4bK{uuid4().hex}",
@@ -134,7 +137,7 @@ class Wire(asyncio.DatagramProtocol):
             f"Contact: {contact or f'<sip:wire@{self.address}>'}",
             "Max-Forwards: 70",
             *headers,
-            *(["Content-Type: application/sdp"] if body.startswith("v=") else []),
+            *([f"Content-Type: {kind}"] if body else []),
             f"Content-Length: {len(body.encode(errors='surrogateescape'))}",
         ]
         return "\r\n".join(lines) + "\r\n\r\n" + body
@@ -162,7 +165,7 @@ class Wire(asyncio.DatagramProtocol):
             lambda: any(map(what, self.heard)),
             within=within,
             hoped=hoped,
-            instead=lambda: f"heard {[message.first_line for message in self.heard]}",
+            instead=lambda: f"last heard {[message.first_line for message in self.heard[-9:]]}",
         )
         return next(filter(what, self.heard))
 
@@ -204,15 +207,16 @@ class Wire(asyncio.DatagramProtocol):
         """Takes back a call that has not been answered."""
         self.send(_about(invite, "CANCEL"))
 
+    async def ends(self, invite: str) -> Message:
+        """The final response to a call."""
+        call = Message(invite).header("Call-ID")
+        return await self.hears(partial(_is_final, call), f"how {call} ends", within=15)
+
     async def leave(self) -> None:
-        """Waits for the answers to all calls that were made, acknowledges them and hangs up."""
+        """Waits for the answers to all calls of ours that are being tried, acknowledges them and hangs up."""
         calls = {said.header("Call-ID") for said in self.heard if said.status == 100}
         for call in calls:
-
-            def is_answer(said: Message, call: str = call) -> bool:
-                return said.status >= 200 and said.header("Call-ID") == call
-
-            answer = await self.hears(is_answer, call)
+            answer = await self.hears(partial(_is_final, call), f"the answer to {call}")
             if answer.status == 200:
                 dialog = Dialog.of_caller(self, answer)
                 self.send(dialog.text("ACK", cseq=int(answer.header("CSeq").split(" ")[0])))
@@ -267,6 +271,10 @@ class Dialog:
     async def ask(self, method: str, **parts: Any) -> Message:
         """The response to a further request of the call."""
         return await self.wire.ask(self.text(method, **parts))
+
+
+def _is_final(call_id: str, said: Message) -> bool:
+    return said.status >= 200 and said.method == "INVITE" and said.header("Call-ID") == call_id
 
 
 def _about(invite: str, method: str) -> str:

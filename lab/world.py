@@ -6,8 +6,8 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from string import Template
 from typing import Self
@@ -25,6 +25,7 @@ from lab.party import Caller
 from lab.phones import Phone
 from lab.trace import Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
+from lab.wire import Wire
 from vigie.secrets import load_secrets
 from vigie.settings import Settings, SocketAddress
 from vigie.site.check import read_site
@@ -118,6 +119,18 @@ class World(Faults):
         """An address of this world's network; nobody lives from 200 on."""
         return SocketAddress(self._network.host(number), port)
 
+    def somebody(self, host: str) -> Wire:
+        """Somebody at an address of the network who says what he likes to Vigie."""
+        return Wire(SocketAddress(host, 0), self.settings.sip_bind)
+
+    @asynccontextmanager
+    async def own_phone(self, user: str) -> AsyncIterator[Wire]:
+        """Somebody who is registered as a softphone that the lab does not have."""
+        async with self.somebody(self.address(201).host) as phone:
+            assert (await phone.register(user, self.password(user))).status == 200
+            yield phone
+            await phone.register(user, self.password(user), seconds=0)
+
     def password(self, user: str) -> str:
         """The password with which a softphone registers."""
         return load_secrets(self.settings).sip_password(user)
@@ -140,6 +153,11 @@ class World(Faults):
         """The mail to ``recipient`` about a caller's call."""
         trace = await self.trace(caller)
         return await self.mailbox.receives(recipient, about=str(trace.call.id), within=within)
+
+    async def answers(self, line: str = "support") -> None:
+        """Somebody calls a line by the trunk, and is answered within the time that nobody minds."""
+        async with self.somebody(self.carrier.host) as caller:
+            await (await caller.call(self.site.lines[line].numbers[0], 9, within=3)).ask("BYE")
 
     async def workers_connected(self, *, within: float = 20) -> None:
         """Waits until every worker serves calls."""

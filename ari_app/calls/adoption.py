@@ -83,7 +83,11 @@ async def carry_on(desk: Desk, app: str, call: UUID | str, left: LeftCall) -> No
     standing = await notebook.read()
     standing.generation += 1
     notebook.write(standing)
-    await attend(Call(desk, caller, standing), lambda call: _resume(call, app, left.others))
+    bridged = await members(desk.ari, str(call))
+    adopted = Call(desk, caller, standing)
+    adopted.was_talked = caller.id in bridged and any(other.id in bridged for other in left.others)
+    others = {other.id: other for other in left.others}
+    await attend(adopted, lambda call: _resume(call, app, others, bridged))
 
 
 async def give_up(call: Call) -> None:
@@ -93,10 +97,10 @@ async def give_up(call: Call) -> None:
     await call.caller.go_on()
 
 
-async def _resume(call: Call, app: str, others: list[Channel]) -> None:
-    """The scenario of a call that another worker began."""
+async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: frozenset[str]) -> None:
+    """The scenario of a call that another worker began; whoever is left over in the end is hung up on."""
     try:
-        await _take_stock(call, app, others)
+        await _take_stock(call, app, others, bridged)
         talking = next((who for who in call.inherited.values() if who.bridged), None)
         if talking is not None:
             await _talk_on(call, talking)
@@ -109,11 +113,13 @@ async def _resume(call: Call, app: str, others: list[Channel]) -> None:
         else:
             await seek_somebody(call)
     finally:
-        for who in call.inherited.values():  # those whom nothing came to want
-            await call.desk.ari.finish(who.leg.hangup(), f"hanging up {who.leg.id}")
+        for channel in (*others.values(), *(who.leg.channel for who in call.inherited.values())):
+            await call.desk.ari.finish(dismiss(call.desk.ari, channel), f"hanging up {channel.id}")
+            talked = call.was_talked and channel.id in bridged
+            call.desk.journal.put(_closed(call.id, channel, call.standing.generation, talked))
 
 
-async def _take_stock(call: Call, app: str, others: list[Channel]) -> None:
+async def _take_stock(call: Call, app: str, others: dict[str, Channel], bridged: frozenset[str]) -> None:
     """Finds out where the call stood. Those who had picked up are kept; telephones that only rang fall silent."""
     desk = call.desk
     call.open()
@@ -125,13 +131,12 @@ async def _take_stock(call: Call, app: str, others: list[Channel]) -> None:
         reason=call.words(f"{worker} n'est plus là", f"{worker} is gone"),
     )
     call.recording = await left_recording(desk.ari, call.caller, recording_name(call.id))
-    bridged = await members(desk.ari, str(call.id))
-    await asyncio.gather(*(_take_along(call, other, bridged) for other in others))
+    await asyncio.gather(*(_take_along(call, other, others, bridged) for other in tuple(others.values())))
     await arrived(call.caller)
 
 
-async def _take_along(call: Call, channel: Channel, bridged: frozenset[str]) -> None:
-    """Keeps somebody on the line who had picked up, and hangs up on everybody else."""
+async def _take_along(call: Call, channel: Channel, others: dict[str, Channel], bridged: frozenset[str]) -> None:
+    """Keeps somebody on the line who had picked up, and hangs up on everybody else; takes them out of ``others``."""
     contact = Contact.of(channel)
     assert contact is not None, "only people called are taken along"
     try:
@@ -141,11 +146,14 @@ async def _take_along(call: Call, channel: Channel, bridged: frozenset[str]) -> 
             candidate, method = contact.found(call.desk.routing(), call.language)
             together = {call.caller.id, leg.id} <= bridged
             call.inherited[method.id] = Inherited(leg, candidate, method, bridged=together)
+            del others[channel.id]
             return
         await dismiss(call.desk.ari, channel)
     except (HungUp, Conflict):
         log.info("%s has gone meanwhile", channel.id)
-    call.desk.journal.put(_cut(call.id, channel, call.standing.generation))
+    talked = call.was_talked and channel.id in bridged
+    call.desk.journal.put(_closed(call.id, channel, call.standing.generation, talked))
+    del others[channel.id]
 
 
 async def _talk_on(call: Call, who: Inherited) -> None:
@@ -171,19 +179,18 @@ async def _wind_up(desk: Desk, call: UUID | str, left: LeftCall) -> None:
     generation = standing.generation + 1
     talked = {other.id for other in left.others} & bridged
     for other in left.others:
-        if other.id not in talked:
-            desk.journal.put(_cut(call, other, generation))
-    if not standing.message:
+        desk.journal.put(_closed(call, other, generation, other.id in talked))
+    if talked or not standing.message:
         outcome = Outcome.ANSWERED if talked else Outcome.ABANDONED
         desk.journal.put(CallClosed(id=call, ended_at=datetime.now(UTC), outcome=outcome, generation=generation))
     notebook.tear_out()
 
 
-def _cut(call: UUID, channel: Channel, generation: int) -> AttemptClosed:
-    """That an attempt ended together with its worker."""
+def _closed(call: UUID, channel: Channel, generation: int, talked: bool) -> AttemptClosed:
+    """That an attempt ended after its worker: with the conversation, or for want of somebody to go on with it."""
     return AttemptClosed(
         id=uuid5(call, first_leg(channel.id)),
         ended_at=datetime.now(UTC),
-        disposition=Disposition.CUT,
+        disposition=Disposition.ACCEPTED if talked else Disposition.CUT,
         generation=generation,
     )

@@ -16,7 +16,7 @@ from ari_app.ari import AriError, Channel
 from ari_app.calls.call import EVENTS_PER_GENERATION, call_id
 from ari_app.calls.desk import Desk
 from ari_app.calls.standing import Notebook
-from db.aftermath import OpenAttempt, OpenCall, forgotten_attempts, open_calls, untold_calls
+from db.aftermath import OpenCall, open_calls, untold_calls
 from db.backlog import unwritten_since
 from db.errors import DatabaseError
 from db.journal import Journal
@@ -39,7 +39,6 @@ class Aftermath:
         self._journal = journal
         self._messages: set[UUID] = set()
         self._calls: set[UUID] = set()
-        self._attempts: set[OpenAttempt] = set()
         self._looks = 0
 
     async def run(self) -> None:
@@ -61,7 +60,6 @@ class Aftermath:
         waiting = await self._take_messages_in({call_id(channel) for channel in channels})
         if not await self._is_behind():
             await self._close_calls(channels, waiting)
-            await self._close_attempts()
         self._looks += 1
         if self._looks % LOOKS_A_MINUTE == 0:
             for call in set(await untold_calls(self._engine)) - waiting:
@@ -95,33 +93,19 @@ class Aftermath:
         ]
         for call in dead:
             if call.id in self._calls:
-                outcome = self._outcome(call)
-                self._close(call, outcome)
-                if outcome is Outcome.NO_MESSAGE:
-                    await store_missed(self._engine, call.id)
+                await self._close(call)
         self._calls = {call.id for call in dead}
 
-    async def _close_attempts(self) -> None:
-        """A telephone that was picked up, or given up, while no worker was there has no channel any more by which the
-        one who carries the call on would know of it."""
-        forgotten = set(await forgotten_attempts(self._engine))
-        for attempt in forgotten & self._attempts:
-            self._journal.put(
-                AttemptClosed(
-                    id=attempt.id,
-                    ended_at=attempt.call_ended_at,
-                    disposition=Disposition.CUT,
-                    generation=attempt.generation,
-                )
-            )
-        self._attempts = forgotten
-
-    def _close(self, call: OpenCall, outcome: Outcome) -> None:
+    async def _close(self, call: OpenCall) -> None:
         """Tells how the call ended as far as anybody can know. Should its worker have told too, that counts."""
-        log.warning("call %s was left open, and is closed as %s", call.id, outcome)
+        taken = call.accepted and not call.is_over and len(call.attempts) == 1
         for attempt in call.attempts:
-            disposition = Disposition.ACCEPTED if call.accepted else Disposition.CUT
+            disposition = Disposition.ACCEPTED if taken else Disposition.CUT
             self._journal.put(AttemptClosed(id=attempt, ended_at=call.last_told_at, disposition=disposition))
+        if call.is_over:
+            return
+        outcome = self._outcome(call)
+        log.warning("call %s was left open, and is closed as %s", call.id, outcome)
         self._journal.put(
             CallEvent(
                 call_id=call.id,
@@ -134,6 +118,8 @@ class Aftermath:
         self._journal.put(CallClosed(id=call.id, ended_at=call.last_told_at, outcome=outcome))
         for desk in self._desks:
             Notebook(desk.ari, call.id).tear_out(always=True)
+        if outcome is Outcome.NO_MESSAGE:
+            await store_missed(self._engine, call.id)
 
     def _outcome(self, call: OpenCall) -> Outcome:
         if any(desk.ari.started_at > call.last_told_at for desk in self._desks):

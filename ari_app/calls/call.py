@@ -47,6 +47,8 @@ class Call:
         """Those of the people who are being rung or talked to."""
         self.outcome: Outcome | None = None
         self.taken_by: Attempt | None = None
+        self.was_talked = False
+        """Whether the caller was talking with somebody when we took the call over."""
         self.recording: RecordingUnderWay | None = None
         self.message_told = False
         self.came_at = caller.channel.created_at if self.was_begun else datetime.now(UTC)

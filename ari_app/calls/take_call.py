@@ -45,7 +45,7 @@ def _outcome(call: Call) -> Outcome:
     """How a call ended that reached no end of its own."""
     if call.caller.hangup_cause is not None and call.caller.hangup_cause.by_restart:
         return Outcome.CUT
-    return Outcome.ANSWERED if call.taken_by else Outcome.ABANDONED
+    return Outcome.ANSWERED if call.taken_by or call.was_talked else Outcome.ABANDONED
 
 
 async def _play(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> None:

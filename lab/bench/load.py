@@ -1,7 +1,8 @@
 """A load of calls through the trunk, and what it took: SIPp calls, SIPp answers, and both say when.
 
 The delay measured is that from the caller's INVITE going in to the called telephone's INVITE coming out, matched by
-the caller's number, which is different for each call. Both ends note it with microseconds.
+the caller's number, which is different for each call. Both ends note it with microseconds, and nothing else: that and
+the calls cost SIPp about 1 ms of processor time a call, its log of all messages would cost a fifth more.
 """
 
 import asyncio

@@ -101,5 +101,9 @@ def _claims(result: Result, base: Result) -> Iterable[tuple[str, bool]]:
         f"highest rate, {result.highest} calls/s, ≥ {RATE_WANTED} × {base.highest} of {base.way}",
         result.highest >= RATE_WANTED * base.highest,
     )
-    share = python_share(result.runs[0])
-    yield f"processor time of Python and PostgreSQL, {share:.2f}, ≤ {CPU_ALLOWED} × Asterisk's", share <= CPU_ALLOWED
+    for run in result.runs:
+        share = python_share(run)
+        yield (
+            f"processor time of Python + PostgreSQL at {run.rate:g} calls/s, {share:.2f}, ≤ {CPU_ALLOWED} × Asterisk's",
+            share <= CPU_ALLOWED,
+        )

@@ -113,11 +113,14 @@ class Bench:
             await self.hang_up_all()
         await eventually(self._left, within=30, hoped="all calls over")
 
-    async def journalled(self) -> int:
-        """How many calls the journal has as answered."""
+    async def journalled(self) -> tuple[int, int]:
+        """How many calls the journal has, and how many of them as answered."""
         async with self._engine.connect() as connection:
-            answered = await connection.scalar(text("SELECT count(*) FROM call WHERE outcome = 'answered'"))
-        return int(answered or 0)
+            counts = await connection.execute(
+                text("SELECT count(*), count(*) FILTER (WHERE outcome = 'answered') FROM call")
+            )
+            calls, answered = counts.one()
+        return calls, answered
 
     async def _left(self) -> str:
         channels = await self.asterisk.command("core show channels count")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from lab.sockets import files_and_threads, memory
 from lab.sound import Speech, speak
+from lab.waiting import eventually
 from lab.world import World
 
 HERE = Path(__file__).parent
@@ -50,3 +52,30 @@ async def message(recorded: Path) -> Speech:
 async def reply(recorded: Path) -> Speech:
     """What the person on call has to say."""
     return await speak("Bonjour, je vous écoute, que se passe-t-il chez vous ?", recorded / "reply.wav")
+
+
+SLACK = {"files": 10, "threads": 64, "megabytes": 100}
+"""What a program may hold more than before: connections and threads that wait to be used again."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def unleaked(world: World) -> AsyncIterator[None]:
+    """The test fails if Vigie's programs hold much more afterwards than before."""
+    before = {part.pid: held_by(part.pid) for part in world.stack.parts}
+    yield
+    await world.nothing_left()
+
+    async def leaks() -> str:
+        return ", ".join(
+            f"{part.name} holds {more} more {what}"
+            for part in world.stack.parts
+            for what, held in held_by(part.pid).items()
+            if (more := held - before[part.pid][what]) > SLACK[what]
+        )
+
+    await eventually(leaks, within=10, hoped="all is given back")
+
+
+def held_by(pid: int) -> dict[str, int]:
+    files, threads = files_and_threads(pid)
+    return {"files": files, "threads": threads, "megabytes": memory(pid) >> 20}

@@ -7,6 +7,7 @@ import pytest
 
 from lab.phones import rejecting, ringing
 from lab.waiting import eventually
+from lab.wired import picked_up
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
 
@@ -57,6 +58,14 @@ async def test_pressing_2_sends_the_call_on(world: World) -> None:
 
     trace = await world.trace(caller)
     assert trace.dispositions == [("Alice", Disposition.REFUSED), ("Carol", Disposition.CALLER_GONE)]
+
+
+async def test_pressing_1_while_the_callers_number_is_read_out_connects_at_once(world: World) -> None:
+    async with picked_up(world, "eve", "eve") as (caller, eve):
+        await eve.sound.hears_sound(packets=130)  # 2.6 s: "Appel pour Eve, de la part du", and some of the digits
+        eve.presses("1")
+        await eve.is_connected_to(caller, within=2)
+        await caller.hangs_up()
 
 
 async def test_keys_that_mean_nothing_are_passed_over(world: World) -> None:

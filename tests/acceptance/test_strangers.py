@@ -3,13 +3,13 @@
 import asyncio
 import random
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 
 from lab.phones import ringing_on
 from lab.rtp import Rtp
 from lab.sipp import sipp
 from lab.sockets import listening
 from lab.wire import Message, Wire
+from lab.wired import picked_up
 from lab.world import World
 from vigie.settings import SocketAddress
 
@@ -23,7 +23,7 @@ GUESSES = ("", "1234", "alice", "password", "vigie", "secret")
 
 async def test_a_stranger_is_asked_who_he_is_whatever_he_wants(world: World) -> None:
     number = world.site.lines["support"].numbers[0]
-    async with at(world, world.outsider.host) as wire:
+    async with world.somebody(world.outsider.host) as wire:
         for method in METHODS:
             assert (await wire.ask(wire.request(method, wire.uri(number)))).status == 401, method
         for method in ("BYE", "CANCEL"):
@@ -35,17 +35,18 @@ async def test_garbage_from_a_stranger_or_from_the_trunk_is_dropped(world: World
     asterisk = world.pbx.child.pid
     world.phone("alice").does_by_itself(ringing_on)  # some of it is SIP enough to be a call from the trunk
     for host in (world.outsider.host, world.carrier.host):
-        async with at(world, host) as wire:
+        async with world.somebody(host) as wire:
             for datagram in garbage(wire, world.site.lines["support"].numbers[0]):
                 wire.send(datagram)
                 await asyncio.sleep(0.001)
             await wire.ask(wire.request("OPTIONS", wire.uri()))  # all that came before has been read
             await wire.leave()
-    await is_answered(world)
+    await world.answers()
     assert world.pbx.child.pid == asterisk
 
 
 async def test_callers_get_through_a_flood_of_strangers(world: World) -> None:
+    world.phone("alice").does_by_itself(ringing_on)
     flood = asyncio.create_task(
         sipp(
             "refused",
@@ -58,14 +59,14 @@ async def test_callers_get_through_a_flood_of_strangers(world: World) -> None:
     )
     served = 0
     while not flood.done():
-        await is_answered(world)
+        await world.answers()
         served += 1
     assert served > 3
     assert (await flood).successful > FLOOD / 2
 
 
 async def test_guessing_a_password_leads_nowhere(world: World) -> None:
-    async with at(world, world.outsider.host) as wire:
+    async with world.somebody(world.outsider.host) as wire:
         guesses = [wire.register("alice", guess) for guess in GUESSES]
         guesses += [wire.log_in("INVITE", wire.uri("bob"), "alice", guess, body=wire.session()) for guess in GUESSES]
         assert {(await guess).status for guess in guesses} == {401}
@@ -79,38 +80,25 @@ async def test_guessing_a_password_leads_nowhere(world: World) -> None:
 
 
 async def test_a_name_that_no_phone_has_is_refused_like_a_wrong_password(world: World) -> None:
-    async with at(world, world.outsider.host) as wire:
+    async with world.somebody(world.outsider.host) as wire:
         known, unknown = await wire.register("alice", "wrong"), await wire.register("zorro", "wrong")
     assert _shape(known) == _shape(unknown)
 
 
 async def test_a_stranger_is_neither_heard_in_a_conversation_nor_can_he_take_it(world: World) -> None:
-    async with AsyncExitStack() as stack:
-        line = await stack.enter_async_context(at(world, world.carrier.host))
-        phone = await stack.enter_async_context(at(world, world.address(201).host))
-        caller, eve, intruder = [
-            await stack.enter_async_context(Rtp(host))
-            for host in (line.address.host, phone.address.host, world.outsider.host)
-        ]
-        await phone.register("eve", world.password("eve"))
-        calling = await line.call(world.site.lines["eve"].numbers[0], caller.address.port)
-        called = phone.take(await phone.is_asked("INVITE"), eve.address.port)
-        await stack.enter_async_context(caller.talking(calling.media))
-        await stack.enter_async_context(eve.talking(called.media))
-        await eve.hears_sound()
+    async with Rtp(world.outsider.host) as intruder, picked_up(world, "eve", "eve") as (caller, eve):
         for port in sound_ports(world):
             intruder.presses("1111", port)
         await disturb(world, intruder)
         assert not (await world.pbx.command("bridge show all")).splitlines()[1:], "the stranger has taken the call"
 
-        eve.presses("1", called.media)
-        await eve.reaches(caller, called.media)
-        await caller.reaches(eve, calling.media)
+        eve.presses("1")
+        await eve.is_connected_to(caller)
         await disturb(world, intruder)
-        assert not eve.noises
-        assert not caller.noises
+        assert not eve.sound.noises
+        assert not caller.sound.noises
         assert not intruder.sources, "the stranger is sent what is said"
-        await calling.ask("BYE")
+        await caller.hangs_up()
 
 
 async def disturb(world: World, intruder: Rtp) -> None:
@@ -121,24 +109,11 @@ async def disturb(world: World, intruder: Rtp) -> None:
         await asyncio.sleep(0.02)
 
 
-def at(world: World, host: str) -> Wire:
-    """Somebody at an address of the network."""
-    return Wire(SocketAddress(host, 0), world.settings.sip_bind)
-
-
 def sound_ports(world: World) -> list[SocketAddress]:
     """Where Vigie's Asterisk listens for sound just now."""
     ports = world.settings.rtp_ports
     opened = listening([world.pbx.child.pid])
     return [SocketAddress(each.host, each.port) for each in opened if ports.first <= each.port <= ports.last]
-
-
-async def is_answered(world: World) -> None:
-    """Somebody else calls meanwhile, and is answered within the second or two that nobody minds."""
-    world.phone("alice").does_by_itself(ringing_on)
-    caller = await world.call("support")
-    await caller.is_answered(within=2)
-    await caller.hangs_up()
 
 
 def garbage(wire: Wire, number: str) -> Iterator[bytes]:

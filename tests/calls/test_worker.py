@@ -52,7 +52,9 @@ async def test_a_worker_starts_without_the_database_and_stops_without_it(
         settings.snapshots.write(table_of("Carol"), datetime.now(UTC) - timedelta(minutes=3))
         worker = Worker(settings)
         running = asyncio.create_task(worker.run(serving))
-        await asterisk.connected(1)
+        async with asyncio.timeout(20):
+            while not asterisk.connections:
+                await asyncio.sleep(0.01)
         story = StoryTeller()
         for record in story.whole(Outcome.VOICEMAIL):
             worker._journal.put(record)

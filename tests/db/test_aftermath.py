@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ari_app.calls.aftermath import Aftermath
-from db.aftermath import OpenAttempt, forgotten_attempts, left_call, open_calls
+from db.aftermath import left_call, open_calls
 from db.journal import Journal
 from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, CallOpened, Record, encode
 from db.spool import Spool
@@ -99,31 +99,6 @@ async def test_the_least_length_of_a_message_that_was_left_behind(
     found = await left_call(engine, call)
     assert found is not None
     assert (found.min_seconds, found.is_open) == (least, True)
-
-
-async def test_an_attempt_that_outlived_its_call_is_closed_with_it(engine: AsyncEngine, tmp_path: Path) -> None:
-    """As of a telephone that was picked up while no worker was there."""
-    now, call = datetime.now(UTC), uuid4()
-    rung, done = attempt(call), attempt(call)
-    await write(
-        engine,
-        [
-            CallOpened(id=call, did="+33188000001", channel="1795.1", worker="w1", started_at=now),
-            rung,
-            done,
-            AttemptClosed(id=done.id, ended_at=now, disposition=Disposition.ACCEPTED, generation=1),
-        ],
-    )
-    assert await forgotten_attempts(engine) == [], "the call goes on"
-    await write(engine, [CallClosed(id=call, ended_at=now, outcome=Outcome.ANSWERED, generation=1)])
-    assert await forgotten_attempts(engine) == [OpenAttempt(rung.id, now, 1)]
-    aftermath = Aftermath((), engine, survivor := Journal(engine, tmp_path, "w2"))
-    await aftermath.look()
-    assert survivor.pending == 0, "its end may be on its way"
-    await aftermath.look()
-    await write(engine, [AttemptClosed(id=rung.id, ended_at=now, disposition=Disposition.CUT, generation=1)])
-    assert survivor.pending == 1
-    assert await forgotten_attempts(engine) == []
 
 
 async def test_a_message_whose_call_is_not_journalled_yet_must_wait(engine: AsyncEngine) -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -21,7 +21,7 @@ from db.routing import load_routing
 from db.snapshot import SnapshotStore
 from oncall.outcomes import Disposition, EventKind, Outcome
 from tests.support.disk import run_on_a_disk_of
-from tests.support.follower import NOW, following, joins, table_of
+from tests.support.follower import following, joins, table_of
 from tests.support.history import StoryTeller
 from tests.support.journal import COUNTS, counts, nothing_waits, put_all, rows, running, written
 from tests.support.server import Server
@@ -214,14 +214,14 @@ async def test_who_starts_meanwhile_routes_by_the_snapshot_until_it_is_back(
 ) -> None:
     await joins(engine, "Alice")
     await server.stop()
-    written_at = NOW - timedelta(minutes=90, seconds=5)
+    written_at = datetime.now(UTC) - timedelta(minutes=90, seconds=5)
     snapshots = SnapshotStore(tmp_path, "k" * 24)
     snapshots.write(table_of("Carol", written_at), written_at)
     async with following(server.url, snapshots) as follower:
         await follower.knows("Carol")
-        (told,) = (record for record in caplog.records if "snapshot" in record.getMessage())
-        assert told.levelno == logging.WARNING
-        assert f"snapshot of {written_at.isoformat(timespec='seconds')}, which is 1:30:" in told.getMessage()
+        (said,) = (record for record in caplog.records if "snapshot" in record.getMessage())
+        assert said.levelno == logging.WARNING
+        assert f"snapshot of {written_at.isoformat(timespec='seconds')}, which is 1:30:" in said.getMessage()
         await server.start()
         await follower.knows("Alice")
 
@@ -235,7 +235,7 @@ from db.engine import make_engine
 from db.journal import Journal
 from db.migrations import upgrade
 from oncall.outcomes import EventKind
-from tests.support.follower import NOW, following, joins, table_of
+from tests.support.follower import following, joins, table_of
 from tests.support.history import StoryTeller
 from tests.support.journal import counts, running, written
 from vigie.stack.postgres import PrivateCluster

@@ -12,6 +12,7 @@ from ari_app.ari import AriRefused
 from ari_app.worker import AriAccess, Worker, WorkerSettings
 from db.errors import DatabaseError
 from db.snapshot import SnapshotStore
+from oncall.errors import OnCallError
 from vigie.addresses import ari_urls, database_url
 from vigie.errors import SettingsError, VigieError
 from vigie.logs import configure_logging
@@ -36,7 +37,7 @@ def ari(
     try:
         with held_name(settings.state_dir, name):
             uvloop.run(_serve(worker_settings(settings, name)))
-    except DatabaseError as error:
+    except (DatabaseError, OnCallError) as error:
         raise VigieError(f"The rota cannot be read: {error}", "See `vigie doctor`.") from error
     except AriRefused as error:
         raise VigieError(
