@@ -16,7 +16,7 @@ Thing = TypeVar("Thing")
 FREE_AGAIN_SECONDS = 90
 """After which a line, and whoever is on call for it, can serve another call."""
 GAP_SECONDS = (1.0, 4.0)
-"""Between one affliction and the next."""
+"""At least and at most, between one affliction and the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,15 @@ def draw(
     rate: float,
     afflictions: Sequence[Affliction] = tuple(AFFLICTIONS.values()),
     *,
+    gap_seconds: tuple[float, float] = GAP_SECONDS,
     speech_seconds: float = 25,
     workers: int = 2,
 ) -> Plan:
-    """The plan that belongs to a seed: the same one each time."""
+    """The plan that belongs to a seed: the same one each time. ``gap_seconds``: see GAP_SECONDS."""
     chance = random.Random(seed)  # noqa: S311
     lines = math.ceil(rate * FREE_AGAIN_SECONDS / len(KINDS))
     calls = tuple(_calls(chance, round(seconds * rate), lines))
-    blows = tuple(_blows(chance, seconds, afflictions))
+    blows = tuple(_blows(chance, seconds, afflictions, gap_seconds))
     return Plan(seed, seconds, rate, speech_seconds, workers, calls, blows, lines)
 
 
@@ -76,15 +77,17 @@ def _calls(chance: random.Random, count: int, lines: int) -> Iterator[Placed]:
         yield Placed(f"+336{70_000_000 + n}", number_of(kind, time % lines), KINDS[kind])
 
 
-def _blows(chance: random.Random, seconds: float, afflictions: Sequence[Affliction]) -> Iterator[Blow]:
+def _blows(
+    chance: random.Random, seconds: float, afflictions: Sequence[Affliction], gap_seconds: tuple[float, float]
+) -> Iterator[Blow]:
     """One after the other, each as often as any, up to shortly before the last call."""
-    at = 1 + chance.uniform(*GAP_SECONDS)
+    at = 1 + chance.uniform(*gap_seconds)
     for _, affliction in _shuffled(chance, afflictions):
         lasts = chance.uniform(*affliction.seconds)
         if at + lasts > seconds:
             return
         yield Blow(at, lasts, affliction, chance.getrandbits(32))
-        at += lasts + affliction.recovery_seconds + chance.uniform(*GAP_SECONDS)
+        at += lasts + affliction.recovery_seconds + chance.uniform(*gap_seconds)
 
 
 def _shuffled(chance: random.Random, things: Sequence[Thing]) -> Iterator[tuple[int, Thing]]:
