@@ -14,7 +14,7 @@ help:
 	@echo 'make demo    install what is missing, put real calls through the whole stack, show their stories'
 	@echo 'make up      the same stack, left running until Ctrl-C'
 	@echo 'make test    all tests'
-	@echo 'make bench   how fast, beside a plain Dial()'
+	@echo 'make bench   what it costs and bears, beside a plain Dial() (ARGS=--quick: whether the bench works)'
 	@echo 'make lint    style and types'
 	@echo 'make clean   remove what the tools left in this directory'
 
@@ -31,7 +31,7 @@ test: install
 	@$(RUN) $(VENV)/bin/python -m pytest $(TESTS)
 
 bench: install
-	@$(RUN) $(VENV)/bin/python -m lab.bench
+	@$(RUN) $(VENV)/bin/python -m lab.bench $(ARGS)
 
 lint: install
 	@$(VENV)/bin/ruff check .

@@ -2,27 +2,43 @@
 
 import asyncio
 import logging
+import os
+import secrets
 import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
 
-from ari_app.ari import Ari, CallBroadcast
+from ari_app.ari import Ari, AriError, CallBroadcast, Kin, admitted
+from ari_app.calls.adoption import LeftCall, carry_on, give_up, left_calls
+from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence, event_source
-from ari_app.calls.prompts import Prompts
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
-from db.engine import check_database, make_engine
+from db.engine import make_engine
 from db.journal import Journal
+from db.snapshot import SnapshotStore
 from oncall.routing import RoutingTable
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 30
-"""How long a worker that was told to stop may go on serving the calls it has."""
+FAMILY = "vigie-"
+"""How the names of all workers' applications begin; the dialplan offers calls to these."""
+LOOK_SECONDS = 0.2
+LEAVE_SECONDS = 3
+SUPERSEDED = 75
+"""The exit status of a worker whose calls were taken over while it was hung: EX_TEMPFAIL of sysexits(3)."""
 STORE_SECONDS = 3
-"""How long it then waits for the database to take what is left. Recordings stay in Asterisk until they are stored."""
+"""How long a worker that leaves waits for the database to take what is left.
+
+Recordings stay in Asterisk until they are stored.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +52,46 @@ class AriAccess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker must know. ``sounds`` is a directory that Asterisk reads under the same path."""
+    """What a worker must know.
+
+    ``sounds`` is a directory that Asterisk reads under the same path; ``drain_seconds`` is how long it goes on serving
+    the calls it has once it was told to stop.
+    """
 
     name: str
     asterisks: tuple[AriAccess, ...]
     database_url: str
+    journal: Path
+    """The directory in which all processes of the site spool what happens until the database has it."""
+    snapshots: SnapshotStore
     sounds: Path
     language: str
     region: str
+    drain_seconds: float
 
 
 class Worker:
-    """Calls are served from :meth:`run` until a SIGTERM or SIGINT, after which those in progress are finished."""
+    """Calls are served from :meth:`run` until a SIGTERM or SIGINT, after which those in progress are finished, or left
+    to another worker.
+
+    Its application's name is another one at each start: whatever an earlier process of the same name has left is there
+    to be taken over like any other worker's.
+    """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
+        self._app = f"{FAMILY}{settings.name}.{secrets.token_hex(3)}"
+        self._on_serving: Callable[[int], None] = lambda _: None
         self._engine = make_engine(settings.database_url)
-        self._journal = Journal(self._engine)
-        self._table = CurrentTable(self._engine, self._watch_people)
+        self._journal = Journal(self._engine, settings.journal, settings.name)
+        self._table = CurrentTable(self._engine, settings.snapshots, self._watch_people)
         self._presence = Presence()
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
         self._calls: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
+        self._adopting: set[UUID | str] = set()
+        self.stopping = asyncio.Event()
+        """Set once we were told to stop."""
 
     def _desk(self, access: AriAccess) -> Desk:
         settings = self._settings
@@ -66,10 +99,11 @@ class Worker:
             access.url,
             access.username,
             access.password,
-            f"vigie-{settings.name}",
+            self._app,
             on_broadcast=lambda broadcast: self._on_broadcast(desk, broadcast),
             on_device_state=lambda event: self._presence.on_device_state(ari, event),
             on_connected=lambda: self._on_connected(ari),
+            kin=Kin(FAMILY, lambda app: self._on_death(desk, app), self._on_superseded),
         )
         desk = Desk(
             worker=settings.name,
@@ -84,35 +118,59 @@ class Worker:
         )
         return desk
 
-    async def run(self) -> None:
-        """Serves calls until told to stop.
+    async def run(self, on_serving: Callable[[int], None]) -> None:
+        """Serves calls until told to stop. ``on_serving`` hears, after each connection, how many Asterisks we serve.
 
-        :raises DatabaseError: the rota could not be read at the start.
-        :raises AriRefused: an Asterisk does not accept our credentials.
+        :raises DatabaseError: the rota could not be read at the start, and there is no snapshot of it.
+        :raises AriRefused: an Asterisk will not have us, or will not do.
         """
+        self._on_serving = on_serving
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        await check_database(self._engine)
-        await self._table.load()
+            loop.add_signal_handler(number, self.stopping.set)
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            if await self._has_table(stop):
+                await self._work(stop)
+        finally:
+            stop.cancel()
+            await self._engine.dispose()
+
+    async def _has_table(self, stop: asyncio.Task[Literal[True]]) -> bool:
+        """Returns when there is a table to route by (True) or ``stop`` is over. Raises as ``run``."""
+        start = asyncio.create_task(self._table.start())
+        try:
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+            return start.done()
+        finally:
+            start.cancel()
+
+    async def _link(self, access: AriAccess, ari: Ari) -> None:
+        await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
+        await ari.run()
+
+    async def _work(self, stop: asyncio.Task[Literal[True]]) -> None:
         journal = asyncio.create_task(self._journal.run(), name="journal")
         routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
-        links = [asyncio.create_task(desk.ari.run(), name=f"ari {desk.ari.app}") for desk in self._desks]
-        stop = asyncio.create_task(self._stopping.wait())
-        services = {journal, routing, *links}
+        aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
+        asterisks = zip(self._settings.asterisks, self._desks, strict=True)
+        links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
+        services = {journal, routing, aftermath, *links}
         try:
             done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
             await self._drain()
             for service in done - {stop}:
                 service.result()
         finally:
-            for task in (stop, *services):
+            for task in services:
                 task.cancel()
-            await asyncio.wait({stop, *services})
-            await self._engine.dispose()
+            await asyncio.wait(services)
 
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.resync(ari)
+        self._on_serving(sum(desk.ari.connected for desk in self._desks))
 
     async def _watch_people(self, table: RoutingTable) -> None:
         sources = [event_source(person) for person in table.people]
@@ -120,32 +178,86 @@ class Worker:
             await desk.ari.subscribe(sources)
 
     def _on_broadcast(self, desk: Desk, broadcast: CallBroadcast) -> None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return
-        task = asyncio.create_task(self._claim(desk, broadcast))
+        self._serve(self._claim(desk, broadcast), broadcast.channel.id)
+
+    async def _claim(self, desk: Desk, broadcast: CallBroadcast) -> None:
+        caller = await desk.ari.claim(broadcast)
+        if caller is not None:
+            await take_call(caller, desk)
+
+    async def _on_death(self, desk: Desk, app: str) -> None:
+        """Takes over the calls of a worker that is gone."""
+        for call, left in (await left_calls(desk, app)).items():
+            if call not in self._adopting:
+                self._serve(self._adopt(desk, app, call, left), str(call))
+
+    async def _adopt(self, desk: Desk, app: str, call: UUID | str, left: LeftCall) -> None:
+        self._adopting.add(call)
+        try:
+            await carry_on(desk, app, call, left)
+        finally:
+            self._adopting.discard(call)
+
+    def _serve(self, call: Coroutine[Any, Any, None], name: str) -> None:
+        async def served() -> None:
+            try:
+                await call
+            except Exception:
+                log.exception("call %s was lost by this worker", name)
+
+        task = asyncio.create_task(served())
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _claim(self, desk: Desk, broadcast: CallBroadcast) -> None:
-        try:
-            caller = await desk.ari.claim(broadcast)
-            if caller is not None:
-                await take_call(caller, desk)
-        except Exception:
-            log.exception("call %s was lost by this worker", broadcast.channel.id)
+    def _on_superseded(self) -> None:
+        """We were hung, and our calls are others' by now: all that can be done without harm is to begin anew."""
+        log.critical("this worker did not answer for too long, others have its calls; it ends to be started again")
+        os._exit(SUPERSEDED)
 
     async def _drain(self) -> None:
-        self._stopping.set()
+        """Finishes the calls, leaves to others what goes on, and stores what is to be stored."""
+        self.stopping.set()
+        for desk in self._desks:
+            desk.ari.pulse.leave()
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
-            await asyncio.wait(self._calls, timeout=DRAIN_SECONDS)
-        for call in self._calls:
-            call.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
+            await self._finish_calls()
+        left = len(self._calls)
+        if left:
+            await self._leave_calls()
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
                 await self._journal.drain()
         except TimeoutError:
-            log.error("the database is away: %d journal records are lost", self._journal.pending)
+            log.warning(
+                "the database is away: %d journal records stay in %s, and are written by whoever runs when it is back",
+                self._journal.pending,
+                self._journal.directory,
+            )
+        if left:
+            log.info("leaving %d calls to others", left)
+            os._exit(0)  # any other way out would hang them up
+
+    async def _finish_calls(self) -> None:
+        """Returns when all calls are over, or could go on without us, or time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_seconds):
+                while self._calls and not self._can_be_left():
+                    await asyncio.wait(self._calls, timeout=LOOK_SECONDS)
+
+    def _can_be_left(self) -> bool:
+        """Whether there is another worker, and no call that would lose by changing hands."""
+        others = all(desk.ari.pulse.others_serve for desk in self._desks if desk.calls)
+        return others and all(call.is_talked for desk in self._desks for call in desk.calls)
+
+    async def _leave_calls(self) -> None:
+        """Leaves the calls to the other workers or, where there is none, to the dialplan's fallback."""
+        for desk in self._desks:
+            with suppress(AriError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    if not desk.ari.pulse.others_serve:
+                        await asyncio.gather(*(give_up(call) for call in desk.calls if not call.is_talked))
+                    await desk.ari.pulse.say_gone()

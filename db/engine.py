@@ -5,11 +5,11 @@ from typing import Final
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.connection import ARGUMENTS, Connection
 from db.errors import NotMigrated, TooNew, TooOld, explained
 from db.url import parse_url
 
 OLDEST_SERVER: Final = 15
-CONNECT_SECONDS: Final = 5
 
 
 def make_engine(url: str) -> AsyncEngine:
@@ -17,25 +17,22 @@ def make_engine(url: str) -> AsyncEngine:
     return create_async_engine(
         parse_url(url),
         pool_pre_ping=True,  # a server that was restarted costs nobody an error
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "vigie",
-            # A server whose machine has vanished says nothing: notice it well before the kernel does.
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 25_000,
-            "options": "-c timezone=UTC",
-        },
+        connect_args={"async_creator_fn": Connection.connect, **ARGUMENTS},
     )
 
 
 async def check_database(engine: AsyncEngine) -> None:
     """Returns when the database can be used; otherwise raises the DatabaseError that says why not."""
+    from db import migrations  # Alembic takes its time to load: only who checks has it, and before any call comes
+
     with explained(engine):
         async with engine.connect() as connection:
             await _check_server(connection)
-            await _check_revision(connection)
+            revision = await connection.run_sync(migrations.current)
+    if revision is None or migrations.is_older(revision):
+        raise NotMigrated
+    if revision != migrations.latest():
+        raise TooNew(f"The database (revision {revision}) is of a later version of Vigie: upgrade Vigie.")
 
 
 async def _check_server(connection: AsyncConnection) -> None:
@@ -43,13 +40,3 @@ async def _check_server(connection: AsyncConnection) -> None:
     major = int(version or 0) // 10_000
     if major < OLDEST_SERVER:
         raise TooOld(f"The server is PostgreSQL {major}; Vigie needs {OLDEST_SERVER} or later.")
-
-
-async def _check_revision(connection: AsyncConnection) -> None:
-    from db import migrations  # Alembic takes its time to load, and calls do not need it
-
-    revision = await connection.run_sync(migrations.current)
-    if revision is None or migrations.is_older(revision):
-        raise NotMigrated
-    if revision != migrations.latest():
-        raise TooNew(f"The database (revision {revision}) is of a later version of Vigie: upgrade Vigie.")

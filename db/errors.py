@@ -1,4 +1,4 @@
-"""What can go wrong between Vigie and its database, in words for the person who runs it.
+"""What can go wrong between Vigie and what it has stored, in words for the person who runs it.
 
 DatabaseError
 ├── WrongUrl            the address cannot be understood, or is not PostgreSQL's
@@ -8,6 +8,17 @@ DatabaseError
 ├── NotMigrated         the tables are missing or older than this version of Vigie
 ├── TooNew              the tables were made by a later version of Vigie
 └── CallNotJournalled   something is to be added to a call that is not written yet
+
+SnapshotError
+├── SnapshotMissing     there is none
+├── SnapshotUnreadable  the system does not let us read it
+├── SnapshotTruncated   it is empty, or its end is missing
+├── SnapshotTampered    it is not what was written, or was signed with another key
+├── SnapshotVersion     it is of another version of Vigie
+└── SnapshotNotWritten  a new one could not be put in its place
+
+SpoolError
+└── NewerSpool          a file of records waiting for the database is of a later version of Vigie
 """
 
 from collections.abc import Iterator
@@ -55,6 +66,42 @@ class TooNew(DatabaseError):
 
 
 class CallNotJournalled(DatabaseError):
+    pass
+
+
+class SnapshotError(Exception):
+    """The snapshot of the routing table cannot be used as it is; the message says why and what to do."""
+
+
+class SnapshotMissing(SnapshotError):
+    pass
+
+
+class SnapshotUnreadable(SnapshotError):
+    pass
+
+
+class SnapshotTruncated(SnapshotError):
+    pass
+
+
+class SnapshotTampered(SnapshotError):
+    pass
+
+
+class SnapshotVersion(SnapshotError):
+    pass
+
+
+class SnapshotNotWritten(SnapshotError):
+    pass
+
+
+class SpoolError(Exception):
+    """Records that wait for the database cannot be read; the message says why and what to do."""
+
+
+class NewerSpool(SpoolError):
     pass
 
 

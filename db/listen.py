@@ -8,12 +8,15 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from db.connection import Connection
 from db.url import libpq_url
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS: Final = 0.1
 LONGEST_RETRY_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 30.0
+"""How often a connection on which nothing comes is asked whether it is still one."""
 
 
 async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
@@ -25,22 +28,14 @@ async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
     wait = FIRST_RETRY_SECONDS
     while True:
         try:
-            connection = await psycopg.AsyncConnection.connect(
-                address,
-                autocommit=True,
-                connect_timeout=5,
-                application_name="vigie listen",
-                # A server whose machine vanished says nothing: probe it, and give up after some 25 s.
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=3,
-            )
-            async with connection:
+            async with await Connection.open(address, application_name="vigie listen") as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 wait = FIRST_RETRY_SECONDS
                 yield
-                async for _ in connection.notifies():
-                    yield
+                while True:
+                    async for _ in connection.notifies(timeout=PROBE_SECONDS):
+                        yield
+                    await connection.execute("SELECT")
         except psycopg.OperationalError as error:
             log.warning("no hints on %s for now: %s", channel, " ".join(str(error).split()))
         await asyncio.sleep(wait)

@@ -12,7 +12,7 @@ from db.errors import explained
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
-    """A call in a list; ``seconds`` is its length, None while it lasts."""
+    """A call in a list; ``seconds`` is its length, None while it lasts; ``route`` a ``Route``."""
 
     id: UUID
     started_at: datetime
@@ -22,6 +22,7 @@ class CallSummary:
     outcome: str | None
     answered_by: str | None
     seconds: float | None
+    route: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,26 @@ class MessageSummary:
     sent: int
 
 
+@dataclass(frozen=True, slots=True)
+class MailSummary:
+    """A mail in a list; ``about`` names its template, ``due_at`` is when it is tried next, if it is."""
+
+    id: UUID
+    created_at: datetime
+    recipient: str
+    about: str
+    call_id: str | None
+    state: str
+    attempts: int
+    due_at: datetime
+    sent_at: datetime | None
+    last_error: str | None
+
+
 _CALLS = """
     SELECT call.id, call.started_at, call.line_name, call.did, call.caller, call.outcome,
            (SELECT person_name FROM attempt WHERE call_id = call.id AND disposition = 'accepted'),
-           extract(epoch FROM call.ended_at - call.started_at)::float
+           extract(epoch FROM call.ended_at - call.started_at)::float, call.route
     FROM call
 """
 
@@ -76,6 +93,15 @@ _MESSAGES = text("""
     FROM voicemail LEFT JOIN outbox ON outbox.voicemail_id = voicemail.id
     GROUP BY voicemail.id ORDER BY recorded_at DESC, voicemail.id LIMIT :most
 """)
+
+_MAILS = """
+    SELECT id, created_at, recipient, template, payload ->> 'call_id', state, attempts, due_at, sent_at, last_error
+    FROM outbox WHERE channel = 'email'
+"""
+
+_RECENT_MAILS = text(f"{_MAILS} AND state = coalesce(:state, state) ORDER BY created_at DESC, id LIMIT :most")
+
+_NAMED_MAILS = text(f"{_MAILS} AND starts_with(id::text, :beginning) ORDER BY created_at DESC, id LIMIT 2")
 
 _AUDIO = text("SELECT audio FROM voicemail WHERE id = :id")
 
@@ -114,3 +140,18 @@ async def message_audio(engine: AsyncEngine, message_id: UUID) -> bytes:
         async with engine.connect() as connection:
             audio: bytes = await connection.scalar(_AUDIO, {"id": message_id})
             return audio
+
+
+async def recent_mails(engine: AsyncEngine, most: int, state: str | None) -> list[MailSummary]:
+    """The latest mails, those in one state or all, the most recent first."""
+    with explained(engine):
+        async with engine.connect() as connection:
+            rows = await connection.execute(_RECENT_MAILS, {"state": state, "most": most})
+            return [MailSummary(*row) for row in rows]
+
+
+async def find_mails(engine: AsyncEngine, beginning: str) -> list[MailSummary]:
+    """The mails whose key begins so, two at most: enough to know whether there is exactly one."""
+    with explained(engine):
+        async with engine.connect() as connection:
+            return [MailSummary(*row) for row in await connection.execute(_NAMED_MAILS, {"beginning": beginning})]

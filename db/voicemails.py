@@ -56,11 +56,13 @@ async def store_voicemail(
 async def store_missed(engine: AsyncEngine, call_id: UUID) -> list[Recipient]:
     """Stores a mail to each of the line's recipients, telling that the caller left no message.
 
-    Gives the recipients. Raises as ``store_voicemail`` does.
+    Gives the recipients: none when there is a message after all. Raises as ``store_voicemail`` does.
     """
     with explained(engine):
         async with engine.begin() as connection:
             call = await _journalled(connection, call_id)
+            if await connection.scalar(select(Voicemail.id).where(Voicemail.call_id == call_id)):
+                return []
             return await _announce(connection, call, "no_message", None)
 
 

@@ -1,9 +1,10 @@
-"""A real mail server that keeps what it receives, and that can be down or refuse somebody."""
+"""A real mail server that keeps what it receives, and that can be down, be slow, or refuse somebody."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -21,6 +22,7 @@ class Letter:
 
     recipient: str
     message: EmailMessage
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def about(self) -> str:
@@ -62,6 +64,8 @@ class Mailbox:
         self.letters: list[Letter] = []
         self.turned_away: list[str] = []
         """Recipients refused so far, in order."""
+        self.slowness = 0.0
+        """How many seconds it takes to acknowledge a mail."""
         self._refused: dict[str, str] = {}
         self._server: asyncio.Server | None = None
 
@@ -91,6 +95,10 @@ class Mailbox:
     def refuses(self, recipient: str, answer: str = "550 5.1.1 No such mailbox") -> None:
         """Turns mail to ``recipient`` away with this SMTP answer (4xx for now, 5xx for good)."""
         self._refused[recipient] = answer
+
+    def refuses_nobody(self) -> None:
+        """From now on takes everybody's mail."""
+        self._refused.clear()
 
     def letters_to(self, recipient: str) -> list[Letter]:
         return [letter for letter in self.letters if letter.recipient == recipient]
@@ -136,4 +144,5 @@ class Mailbox:
         message = BytesParser(policy=policy.default).parsebytes(envelope.content)
         assert isinstance(message, EmailMessage)
         self.letters += [Letter(recipient, message) for recipient in envelope.rcpt_tos]
+        await asyncio.sleep(self.slowness)
         return "250 OK"

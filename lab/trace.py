@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -12,6 +13,9 @@ from db.models import Attempt, Call, CallEvent
 from lab.party import Caller
 from lab.waiting import eventually
 from oncall.outcomes import Disposition, EventKind, Outcome
+
+_TRUNCATED = timedelta(seconds=1)
+"""The dialplan, when it is left alone, tells times in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,13 @@ async def trace_of(engine: AsyncEngine, caller: Caller, *, within: float = 10) -
     return found[-1]
 
 
+async def story_of(engine: AsyncEngine, caller: Caller) -> Trace:
+    """Return what the journal says so far of a caller's call; ``AssertionError`` when it says nothing yet."""
+    trace = await _read(engine, caller)
+    assert trace is not None, f"the journal knows nothing of the call of {caller.who}"
+    return trace
+
+
 async def open_rows(engine: AsyncEngine) -> int:
     """Return how many calls and attempts are open in the journal."""
     async with AsyncSession(engine) as session:
@@ -80,7 +91,7 @@ async def _read(engine: AsyncEngine, caller: Caller) -> Trace | None:
     async with AsyncSession(engine, expire_on_commit=False) as session:
         call = await session.scalar(
             select(Call)
-            .where(Call.did == caller.number, Call.started_at >= caller.placed_at)
+            .where(Call.did == caller.number, Call.started_at > caller.placed_at - _TRUNCATED)
             .where(Call.caller.is_not_distinct_from(caller.journalled_as))
             .order_by(Call.started_at)
             .limit(1)

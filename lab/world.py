@@ -17,11 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import make_engine
 from db.migrations import upgrade
 from lab.carrier import Handset, Outside
+from lab.disorder import CarrierOutOfOrder
 from lab.exchange import Exchange
+from lab.faults import Faults
 from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
-from lab.trace import Trace, open_rows, trace_of
+from lab.trace import Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
 from lab.wire import Wire
 from vigie.secrets import load_secrets
@@ -36,17 +38,19 @@ SIP_PORT = 5060
 WRONG_PASSWORD = "wrong"  # noqa: S105 - that of nobody
 
 
-class World:
+class World(Faults):
     """A site of its own, with everything that it talks to, while it is entered.
 
-    ``site`` is a site file in which ``$carrier`` stands for the carrier's address; ``handsets`` are the SIP user names
-    of the softphones that are switched on, ``intruders`` those of softphones with a wrong password. Everything lies in
-    ``directory`` and listens on addresses of 127.0.0.0/8 that nobody else uses.
+    ``site`` is a site file in which ``$carrier`` stands for the carrier's address and ``$disorder`` for that of another
+    one, who is out of order; ``handsets`` are the SIP user names of the softphones that are switched on, ``intruders``
+    those of softphones with a wrong password. Everything lies in ``directory`` and listens on addresses of 127.0.0.0/8
+    that nobody else uses.
     """
 
     def __init__(
         self, directory: Path, site: str, *, handsets: Sequence[str], intruders: Sequence[str] = (), workers: int = 2
     ) -> None:
+        super().__init__()
         self._network = Network.claimed()
         host = self._network.host
         self.directory = directory
@@ -60,12 +64,15 @@ class World:
             mail_from="Vigie <astreinte@vigie.example>",
             sip_bind=SocketAddress(host(1), SIP_PORT),
             ari_port=free_port(),
+            agi_port=free_port(),
             workers=workers,
         )
         self.outsider = SocketAddress(host(200), SIP_PORT)
         """The address of somebody who is neither the carrier nor one of our phones."""
-        self.site = read_site(Template(site).substitute(carrier=host(10)), self.settings.region)
         self.carrier = SocketAddress(host(10), SIP_PORT)
+        self.disorder = CarrierOutOfOrder(SocketAddress(host(9), SIP_PORT))
+        addresses = {"carrier": self.carrier.host, "disorder": self.disorder.address.host}
+        self.site = read_site(Template(site).substitute(addresses), self.settings.region)
         self._outside = Outside(
             pbx=self.settings.sip_bind,
             carrier=self.carrier,
@@ -82,6 +89,7 @@ class World:
         async with AsyncExitStack() as stack:
             stack.callback(self._network.release)
             await stack.enter_async_context(self.mailbox)
+            await stack.enter_async_context(self.disorder)
             await self._import_site()
             await stack.enter_async_context(self.stack)
             self.engine: AsyncEngine = make_engine(self.stack.database_url)
@@ -92,6 +100,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.thaws_all()
         await self._exit.aclose()
         assert not (left := list(processes_of(self.directory))), f"still running: {left}"
 
@@ -132,9 +141,13 @@ class World:
     def mobile(self, number: str) -> Phone:
         return self.exchange.mobile(number)
 
-    async def trace(self, caller: Caller) -> Trace:
+    async def trace(self, caller: Caller, *, within: float = 10) -> Trace:
         """What the journal says of a caller's call, once it is closed there."""
-        return await trace_of(self.engine, caller)
+        return await trace_of(self.engine, caller, within=within)
+
+    async def story(self, caller: Caller) -> Trace:
+        """What the journal says so far of a caller's call."""
+        return await story_of(self.engine, caller)
 
     async def letter(self, caller: Caller, recipient: str, *, within: float = 30) -> Letter:
         """The mail to ``recipient`` about a caller's call."""
@@ -146,14 +159,16 @@ class World:
         async with self.somebody(self.carrier.host) as caller:
             await (await caller.call(self.site.lines[line].numbers[0], 9, within=3)).ask("BYE")
 
-    async def workers_connected(self) -> None:
+    async def workers_connected(self, *, within: float = 20) -> None:
         """Waits until every worker serves calls."""
 
         async def missing() -> str:
             connected = (await self.pbx.command("ari show apps")).split()
-            return ", ".join(name for name in self.stack.workers if f"vigie-{name}" not in connected)
+            served = {app.removeprefix("vigie-").partition(".")[0] for app in connected}
+            workers = self.stack.workers.items()
+            return ", ".join(name for name, keeper in workers if not (keeper.ready.is_set() and name in served))
 
-        await eventually(missing, within=20, hoped="all workers connected")
+        await eventually(missing, within=within, hoped="all workers connected")
 
     async def nothing_left(self, *, within: float = 10) -> None:
         """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal."""
@@ -167,6 +182,7 @@ class World:
         finally:
             await self.exchange.hang_up_all()
             self.exchange.forget()
+            self.disorder.in_its_usual_disorder()
 
     async def _left(self) -> str:
         channels = await self.pbx.command("core show channels concise")

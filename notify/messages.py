@@ -56,10 +56,13 @@ class MessageWriter:
             lstrip_blocks=True,
         )
 
-    def write(self, template: str, story: CallStory, language: str) -> Message:
-        """The story as ``template`` tells it. Raises jinja2.TemplateNotFound where there is none."""
+    def write(self, template: str, story: CallStory, language: str, *, attach: bool = True) -> Message:
+        """The story as ``template`` tells it, with the recording or with where it is kept.
+
+        Raises jinja2.TemplateNotFound where there is none.
+        """
         words = wording_for(language)
-        facts = self._facts(story, words)
+        facts = {**self._facts(story, words), "attached": attach}
 
         def render(part: str) -> str:
             return self._templates.get_template(f"{words.language}/{template}.{part}").render(facts)
@@ -69,7 +72,7 @@ class MessageWriter:
             subject=" ".join(render("subject.txt").split()),
             text=render("txt"),
             html=render("html"),
-            attachments=self._attachments(story, words),
+            attachments=self._attachments(story, words) if attach else (),
         )
 
     def _facts(self, story: CallStory, words: Wording) -> dict[str, object]:
@@ -95,6 +98,7 @@ class MessageWriter:
                 )
                 for attempt in story.attempts
             ],
+            "by_fallback": story.by_fallback,
             "call": story.call,
         }
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.errors import explained
@@ -94,11 +94,11 @@ class Outbox:
         async with self._transaction() as connection:
             return (await connection.execute(statement)).rowcount
 
-    async def mark_sent(self, parcel: Parcel) -> None:
+    async def mark_sent(self, key: UUID) -> None:
         """Records that a server took charge of the message: a fact, whoever holds the row by now."""
         statement = (
             update(OutboxMessage)
-            .where(OutboxMessage.id == parcel.id, OutboxMessage.state != OutboxState.SENT)
+            .where(OutboxMessage.id == key, OutboxMessage.state != OutboxState.SENT)
             .values(state=OutboxState.SENT, sent_at=func.now(), deadline=None, last_error=None)
         )
         async with self._transaction() as connection:
@@ -122,6 +122,23 @@ class Outbox:
     async def release(self, parcel: Parcel, reason: str) -> None:
         """Puts the message back as it was before the claim: nothing was learnt about it."""
         await self._settle(parcel, state=OutboxState.PENDING, attempts=OutboxMessage.attempts - 1, last_error=reason)
+
+    async def retry(self, key: UUID) -> bool:
+        """Makes a message that failed or waits due now, as if it were new; False where it is in neither state."""
+        return await self._due_again(OutboxMessage.id == key) == 1
+
+    async def retry_failed(self) -> int:
+        """How many messages had failed and are now due, as if they were new."""
+        return await self._due_again(OutboxMessage.state == OutboxState.FAILED)
+
+    async def _due_again(self, which: ColumnElement[bool]) -> int:
+        statement = (
+            update(OutboxMessage)
+            .where(which, OutboxMessage.state.in_((OutboxState.FAILED, OutboxState.PENDING)))
+            .values(state=OutboxState.PENDING, attempts=0, due_at=func.now())
+        )
+        async with self._transaction() as connection:
+            return (await connection.execute(statement)).rowcount
 
     async def _settle(self, parcel: Parcel, **values: object) -> str | None:
         statement = (

@@ -14,9 +14,10 @@ from uuid import UUID
 from jinja2 import TemplateError
 
 from notify.backoff import Backoff
-from notify.errors import ServerUnavailable, TransportError
+from notify.errors import ServerUnavailable, TooBig, TransportError
 from notify.messages import Message, MessageWriter, Recipient
 from notify.outbox import LEASE, Outbox, Parcel
+from notify.receipts import Receipts
 from notify.stories import StoryReader
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Sender:
         stories: StoryReader,
         writer: MessageWriter,
         transport: Transport,
+        receipts: Receipts,
         *,
         connections: int = CONNECTIONS,
         hold: Backoff = HOLD,
@@ -62,7 +64,7 @@ class Sender:
         self._transport = transport
         self._connections = connections
         self._hold = hold
-        self._acknowledged: dict[UUID, Parcel] = {}
+        self._receipts = receipts
         self._interrupted: list[Parcel] = []
         self._stopping = False
         self._server_failures = 0
@@ -70,7 +72,7 @@ class Sender:
 
     async def send_due(self) -> None:
         """Sends all that is due, as far as the server lets us. Raises DatabaseError."""
-        await self._write_acknowledged()  # before anything else can make these rows due again
+        await self._write_receipts()  # before anything else can make these rows due again
         if overdue := await self._outbox.reclaim_overdue():
             log.warning("%d message(s) whose sending was interrupted are due again", overdue)
         if monotonic() < self._held_until:
@@ -92,7 +94,7 @@ class Sender:
 
     async def close(self) -> None:
         """Settles what a cancelled ``send_due`` left: acknowledged messages are sent, others due again."""
-        await self._write_acknowledged()
+        await self._write_receipts()
         while self._interrupted:
             await self._outbox.release(self._interrupted[-1], "interrupted by our own stop")
             self._interrupted.pop()
@@ -105,10 +107,7 @@ class Sender:
     async def _deliver(self, parcel: Parcel, session: Session) -> None:
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                recipient = Recipient(parcel.recipient, parcel.payload.get("name"))
-                story = await self._stories.read(parcel)
-                message = self._writer.write(parcel.template, story, parcel.language)
-                reply = await session.send(message, recipient=recipient, key=parcel.id, call=story.call)
+                await self._send(parcel, session)
         except asyncio.CancelledError:
             self._interrupted.append(parcel)
             raise
@@ -121,10 +120,24 @@ class Sender:
             log.exception("Message %s (%s) cannot be written", parcel.id, parcel.template)
             await self._outbox.postpone(parcel, "cannot be written: see the log")
         else:
-            self._acknowledged[parcel.id] = parcel
             self._server_works()
-            log.info("Call %s: %s sent to %s (%s)", story.call, parcel.template, parcel.recipient, reply)
-            await self._write_acknowledged()
+            await self._mark_sent(parcel.id)
+
+    async def _send(self, parcel: Parcel, session: Session) -> None:
+        """Returns with the receipt kept. A message that is too big for the server goes without its sound."""
+        recipient = Recipient(parcel.recipient, parcel.payload.get("name"))
+        story = await self._stories.read(parcel)
+        message = self._writer.write(parcel.template, story, parcel.language)
+        try:
+            reply = await session.send(message, recipient=recipient, key=parcel.id, call=story.call)
+        except TooBig as error:
+            if not message.attachments:
+                raise
+            log.warning("Message %s to %s goes without its sound: %s", parcel.id, parcel.recipient, error)
+            message = self._writer.write(parcel.template, story, parcel.language, attach=False)
+            reply = await session.send(message, recipient=recipient, key=parcel.id, call=story.call)
+        self._receipts.keep(parcel.id)
+        log.info("Call %s: %s sent to %s (%s)", story.call, parcel.template, parcel.recipient, reply)
 
     async def _put_back(self, parcel: Parcel, error: Exception) -> None:
         reason = str(error) or f"not sent within {SEND_SECONDS:.0f} s"
@@ -137,10 +150,13 @@ class Sender:
         else:
             log.error("%s is given up after %d attempts: %s", what, parcel.attempts, reason)
 
-    async def _write_acknowledged(self) -> None:
-        for parcel in list(self._acknowledged.values()):
-            await self._outbox.mark_sent(parcel)
-            self._acknowledged.pop(parcel.id, None)
+    async def _write_receipts(self) -> None:
+        for key in self._receipts.all():
+            await self._mark_sent(key)
+
+    async def _mark_sent(self, key: UUID) -> None:
+        await self._outbox.mark_sent(key)
+        self._receipts.drop(key)
 
     def _hold_back(self, error: ServerUnavailable) -> None:
         self._server_failures += 1

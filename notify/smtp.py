@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from notify.errors import BadMailSetting, ServerUnavailable, TransportError
+from notify.errors import BadMailSetting, ServerUnavailable, TooBig, TransportError
 
 CONNECT_SECONDS = 15
 REPLY_SECONDS = 120
@@ -20,6 +20,9 @@ REPLY_SECONDS = 120
 DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 LOGIN_WANTED = frozenset({530, 534, 535, 538})
 TOO_BIG = 552
+"""Said of the mail's size (RFC 1870), and of a mailbox that is full."""
+TOO_BIG_IN_DETAIL = ("5.2.3", "5.3.4")
+"""Enhanced codes (RFC 3463) that some servers give with other replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,9 @@ class SmtpConnection:
             _, reply = await self._client.send_message(mail, sender=sender, recipients=[recipient])
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise self._meaning_of(error) from error
+        except asyncio.CancelledError:
+            self._client.close()  # a reply that still comes must not be taken for one to the next mail
+            raise
         return reply
 
     async def _connect(self) -> None:
@@ -130,7 +136,11 @@ class SmtpConnection:
                 return self._meaning_of(refusal)
             case aiosmtplib.SMTPResponseException(code=code) if code == 421 or code in LOGIN_WANTED:
                 return ServerUnavailable(f"{self._server}: {_one_line(error)}")
-            case aiosmtplib.SMTPSenderRefused(code=code) if code != TOO_BIG:
+            case aiosmtplib.SMTPResponseException(code=code, message=words) if code == TOO_BIG or words.startswith(
+                TOO_BIG_IN_DETAIL
+            ):
+                return TooBig(_one_line(error))
+            case aiosmtplib.SMTPSenderRefused():
                 return ServerUnavailable(f"{self._server} refuses our sender address: {_one_line(error)}")
             case aiosmtplib.SMTPResponseException(code=code):
                 return TransportError(_one_line(error), permanent=code >= 500)

@@ -3,15 +3,20 @@
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.errors import explained
-from db.models import Attempt, Call, Line, Voicemail
+from db.models import Attempt, Call, CallEvent, Line, Voicemail
 from notify.outbox import Parcel
 from notify.story import AttemptStory, CallStory, Recording
-from oncall.outcomes import Disposition
+from oncall.outcomes import Disposition, EventKind, Route
 from oncall.plan import ContactKind
+
+_BY_FALLBACK = or_(
+    Call.route != Route.WORKER,
+    exists().where(CallEvent.call_id == Call.id, CallEvent.kind == EventKind.FALLBACK),
+)
 
 
 class StoryReader:
@@ -29,7 +34,7 @@ class StoryReader:
 
     async def _read(self, connection: AsyncConnection, call: UUID, voicemail: UUID | None) -> CallStory:
         query = (
-            select(Call.line_name, Call.did, Call.caller, Call.started_at, Line.zone)
+            select(Call.line_name, Call.did, Call.caller, Call.started_at, Line.zone, _BY_FALLBACK.label("by_fallback"))
             .outerjoin(Line, Line.id == Call.line_id)
             .where(Call.id == call)
         )
@@ -44,6 +49,7 @@ class StoryReader:
             started_at=row.started_at,
             zone=ZoneInfo(row.zone) if row.zone else self._zone,
             attempts=await _attempts(connection, call),
+            by_fallback=row.by_fallback,
             recording=await _recording(connection, voicemail),
         )
 

@@ -42,4 +42,6 @@ class CallStory:
     started_at: datetime
     zone: ZoneInfo
     attempts: tuple[AttemptStory, ...] = ()
+    by_fallback: bool = False
+    """Whether it was served, at least in the end, without any worker."""
     recording: Recording | None = None

@@ -29,3 +29,7 @@ def no_phone(person: Person, language: str) -> str:
 
 def no_supervisor(language: str) -> str:
     return "aucun superviseur" if language == "fr" else "no supervisor"
+
+
+def on_the_line(language: str) -> str:
+    return "déjà en ligne" if language == "fr" else "on the line already"

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from db.models import OUTBOX_CHANNEL
 from notify.email import EmailTransport, parse_sender
 from notify.messages import MessageWriter
 from notify.outbox import Outbox
+from notify.receipts import Receipts
 from notify.sender import Sender
 from notify.smtp import SmtpServer
 from notify.stories import StoryReader
@@ -39,29 +41,39 @@ GRACE_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:
-    """What the scheduler must know. ``tls`` replaces the system's trusted authorities; ``logs`` are the directories
-    whose logs are kept short."""
+    """What the scheduler must know. ``receipts`` is a directory of its own that outlives it; ``tls`` replaces the
+    system's trusted authorities; ``logs`` are the directories whose logs are kept short."""
 
     database_url: str = field(repr=False)
     smtp_url: str = field(repr=False)
     mail_from: str
     region: str
     zone: ZoneInfo
+    receipts: Path
     tls: ssl.SSLContext | None = None
     tick_seconds: float = TICK_SECONDS
     logs: tuple[Path, ...] = ()
 
 
-async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> None:
+async def run_scheduler(
+    settings: SchedulerSettings, stop: asyncio.Event, on_ready: Callable[[str], None] = lambda _: None
+) -> None:
     """Attends to all duties until ``stop`` is set, then finishes the mails that are being sent.
 
+    ``on_ready`` is told what is done from then on.
     Raises BadMailSetting or WrongUrl at once where a setting cannot be understood; a database or a mail server that
     is away is waited for.
     """
     server = SmtpServer.parse(settings.smtp_url)
     transport = EmailTransport(server, parse_sender(settings.mail_from), settings.tls)
     engine = make_engine(settings.database_url)
-    sender = Sender(Outbox(engine), StoryReader(engine, settings.zone), MessageWriter(settings.region), transport)
+    sender = Sender(
+        Outbox(engine),
+        StoryReader(engine, settings.zone),
+        MessageWriter(settings.region),
+        transport,
+        Receipts(settings.receipts),
+    )
     mail = Duty("sending mail", sender.send_due)
     clock = _alarm_clock(mail, settings.tick_seconds)
     clock.add_job(keep_short, "interval", args=[settings.logs], seconds=LOG_SECONDS)
@@ -69,6 +81,7 @@ async def run_scheduler(settings: SchedulerSettings, stop: asyncio.Event) -> Non
     hints = asyncio.create_task(_ring_on_hints(settings.database_url, mail))
     try:
         log.info("mail leaves through %s", server)
+        on_ready(f"mail leaves through {server}")
         await stop.wait()
         sender.stop()
         await mail.ring()

@@ -1,32 +1,39 @@
 """What `vigie doctor` looks at: everything that must be right for a call to be answered."""
 
+import asyncio
 import ctypes
 import os
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from socket import SOCK_DGRAM, SOCK_STREAM
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiosmtplib
 import httpx
 
+from db.backlog import read_backlog
 from db.engine import check_database, make_engine
 from db.errors import DatabaseError
 from notify.errors import BadMailSetting
 from notify.smtp import SmtpServer
 from vigie.addresses import ari_urls, database_url
-from vigie.errors import ProgramMissing, StackError, VigieError
+from vigie.errors import Doubt, ProgramMissing, StackError, VigieError
+from vigie.fallback_checks import fallback, known_numbers, snapshot
 from vigie.secrets import load_secrets
 from vigie.settings import Settings
 from vigie.stack.asterisk import AsteriskTree
-from vigie.stack.machine import check_disk, check_port, is_held
+from vigie.stack.machine import check_disk, check_port, is_held, stack_lock
 from vigie.stack.telephony import make_asterisk, read_accounts
 
 TIME_ERROR = 5
 """What adjtimex(2) returns when nothing keeps the clock right."""
 ANSWER_SECONDS = 5
+LATE = timedelta(minutes=1)
+"""How old a record of a call may be that is not in the database."""
 
 
 class Verdict(StrEnum):
@@ -46,16 +53,12 @@ class Finding:
     remedy: str = ""
 
 
-class Doubt(VigieError):
-    """Worth a look, but calls are served."""
-
-
 Check = Callable[[Settings], Awaitable[str]]
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """One finding for each check that applies, in the order in which the parts depend on each other."""
-    running = is_held(settings.state_dir)
+    running = is_held(stack_lock(settings.state_dir))
     checks: dict[str, Check] = {"state directory": _state_directory, "disk": _disk, "clock": _clock}
     if settings.has_own_asterisk:
         checks |= {"Asterisk": _asterisk_version, "sounds": _sounds}
@@ -69,7 +72,9 @@ async def examine(settings: Settings) -> list[Finding]:
         checks |= {"modules": _modules, "trunks": _trunks}
     if running or not settings.has_own_asterisk:
         checks |= {"ARI and workers": _workers}
-    checks |= {"mail": _mail}
+    if running and settings.has_own_asterisk:
+        checks |= {"snapshot": snapshot, "fallback": fallback, "known numbers": known_numbers}
+    checks |= {"journal": _journal, "mail": _mail}
     return [await _finding(subject, check, settings) for subject, check in checks.items()]
 
 
@@ -129,7 +134,8 @@ async def _ports(settings: Settings) -> str:
     sip = settings.sip_bind
     check_port(SOCK_DGRAM, sip.host, sip.port, "VIGIE_SIP_BIND")
     check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
-    return f"{sip}/udp and 127.0.0.1:{settings.ari_port}/tcp are free"
+    check_port(SOCK_STREAM, "127.0.0.1", settings.agi_port, "VIGIE_AGI_PORT")
+    return f"{sip}/udp and 127.0.0.1:{settings.ari_port} and {settings.agi_port}/tcp are free"
 
 
 async def _database(settings: Settings) -> str:
@@ -139,6 +145,30 @@ async def _database(settings: Settings) -> str:
     finally:
         await engine.dispose()
     return "reachable, recent enough and migrated"
+
+
+async def _journal(settings: Settings) -> str:
+    directory = settings.state_dir / "journal"
+    try:
+        backlog = await asyncio.to_thread(read_backlog, directory)
+    except OSError as error:
+        raise StackError(f"{directory}: {error.strerror}.", f"As root: chown -R vigie: {directory}") from error
+    if backlog.newer:
+        raise Doubt(f"{backlog.newer[0]} is of a newer Vigie.", "Upgrade this one: it is then written by itself.")
+    if backlog.aside:
+        raise Doubt(
+            f"{backlog.aside[0]} holds what could not be written, each with its reason.",
+            f"Mend the reason and rename the file to {backlog.aside[0].name}.spool, or remove it.",
+        )
+    if backlog.since is not None:
+        age = datetime.now(UTC) - backlog.since
+        if age > LATE:
+            minutes = age.total_seconds() / 60
+            raise Doubt(
+                f"{backlog.waiting} records of calls wait in {directory}, the oldest for {minutes:.0f} minutes.",
+                "They are written when the database takes them and a worker runs.",
+            )
+    return "nothing waits for the database"
 
 
 async def _modules(settings: Settings) -> str:
@@ -162,7 +192,16 @@ async def _trunks(settings: Settings) -> str:
                 f"Trunk {trunk.slug} is not registered at {trunk.host}:{trunk.port}.",
                 "Check its user name and password file, and that the carrier is reachable from here.",
             )
-    return ", ".join(trunk.slug for trunk in accounts.trunks)
+    (url,) = ari_urls(settings, load_secrets(settings))
+    states = {endpoint["resource"]: endpoint["state"] for endpoint in await _asked(url, "endpoints/PJSIP")}
+    slugs = [trunk.slug for trunk in accounts.trunks]
+    if silent := [slug for slug in slugs if states.get(f"trunk-{slug}.watch") != "online"]:
+        raise Doubt(
+            f"No answer to OPTIONS from {', '.join(silent)}: numbers are called by other trunks first.",
+            "Check its host, and that it can be reached from here. A carrier who takes calls but never answers OPTIONS "
+            "is best named last.",
+        )
+    return f"{', '.join(slugs)} answer{'s' if len(slugs) == 1 else ''}"
 
 
 async def _workers(settings: Settings) -> str:
@@ -172,11 +211,20 @@ async def _workers(settings: Settings) -> str:
 
 async def _workers_of(url: str) -> list[str]:
     """The workers connected to one Asterisk."""
-    parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port}"
+    listed = await _asked(url, "applications")
+    names = sorted(app["name"].partition(".")[0] for app in listed if app["name"].startswith("vigie-"))
+    if not names:
+        where = _address(url)
+        raise StackError(f"No worker is connected to {where}: calls are left to the fallback.", "Start `vigie ari`.")
+    return names
+
+
+async def _asked(url: str, what: str) -> Any:
+    """What ARI answers to a GET."""
+    where = _address(url)
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
         try:
-            answer = await client.get(f"{url}/applications")
+            answer = await client.get(f"{url}/{what}")
             answer.raise_for_status()
         except httpx.HTTPStatusError as error:
             raise StackError(
@@ -187,10 +235,12 @@ async def _workers_of(url: str) -> list[str]:
             raise StackError(
                 f"ARI at {where} cannot be reached: {error}.", "Check that Asterisk runs there."
             ) from error
-    names = sorted(item["name"] for item in answer.json() if item["name"].startswith("vigie-"))
-    if not names:
-        raise StackError(f"No worker is connected to {where}: callers hear an apology.", "Start `vigie ari`.")
-    return names
+    return answer.json()
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}"
 
 
 async def _mail(settings: Settings) -> str:

@@ -12,7 +12,10 @@ from db.errors import DatabaseError
 from vigie.errors import SettingsError, VigieError
 
 USER = "vigie"
-COMMANDS = ("up", "ari", "scheduler", "db", "site", "who", "calls", "voicemails", "phone", "doctor")
+COMMANDS = (
+    *("up", "restart", "ari", "agi", "scheduler", "db"),
+    *("site", "who", "calls", "voicemails", "outbox", "phone", "doctor"),
+)
 """Each is a module of :mod:`vigie.commands` with an ``app``, or else a function of its own name."""
 
 

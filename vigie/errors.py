@@ -2,6 +2,7 @@
 
 VigieError              root; always says what is wrong and how to mend it
 ├── SettingsError       a VIGIE_* variable is unknown or has an impossible value
+├── Doubt               worth a look, but calls are served
 ├── FileRefused         a file named on the command line cannot be read or written
 └── StackError          a program of the stack cannot run
     ├── AlreadyRunning  another stack holds the state directory
@@ -26,6 +27,10 @@ class VigieError(Exception):
 
 class SettingsError(VigieError):
     pass
+
+
+class Doubt(VigieError):
+    """Worth a look, but calls are served."""
 
 
 class FileRefused(VigieError):

@@ -32,6 +32,16 @@ class Secrets:
     def ari_password(self) -> str:
         return self.derive("ari")
 
+    @property
+    def agi_password(self) -> str:
+        """What Asterisk says to the AGI server, so that nobody else on this machine is served."""
+        return self.derive("agi")
+
+    @property
+    def snapshot_key(self) -> str:
+        """With which the routing table on disk is signed."""
+        return self.derive("snapshot")
+
     def sip_password(self, user: str) -> str:
         """The password with which the SIP phone ``user`` registers."""
         return self.derive(f"sip:{user}")

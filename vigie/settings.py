@@ -82,7 +82,11 @@ class Settings(BaseSettings):
     """Our address as the outside sees it, when we are behind NAT."""
     rtp_ports: Annotated[PortRange, NoDecode] = PortRange(10000, 10999)
     ari_port: Annotated[int, Field(ge=1, le=65535)] = 8088
+    agi_port: Annotated[int, Field(ge=1, le=65535)] = 4573
+    """Of the fallback that serves calls without workers, on 127.0.0.1."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+    """How long a worker that is told to stop goes on with the calls it has; another takes over what is left."""
     language: Literal["fr", "en"] = "fr"
     region: str = "FR"
     """ISO 3166 country whose national numbers are understood without a prefix."""

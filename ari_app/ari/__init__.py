@@ -3,8 +3,9 @@
 Its place is under the call scenarios; it must not know what the calls are about.
 """
 
+from .admission import admitted
 from .bridge import Bridge
-from .client import Ari
+from .client import Ari, Kin
 from .errors import (
     AriError,
     AriRefused,
@@ -17,6 +18,7 @@ from .errors import (
 )
 from .events import CallBroadcast, CallerId, Channel, DeviceState, DeviceStateChanged, Dialplan, StasisStart
 from .hangup import Hangup
+from .inheritance import Estate, arrived, dismiss, estate_of, inherit, left_recording, members
 from .leg import Leg
 from .recording import Recording, RecordingUnderWay
 
@@ -33,8 +35,10 @@ __all__ = [
     "DeviceStateChanged",
     "Dialplan",
     "Disconnected",
+    "Estate",
     "Hangup",
     "HungUp",
+    "Kin",
     "Leg",
     "NotFound",
     "PlaybackFailed",
@@ -42,4 +46,11 @@ __all__ = [
     "RecordingUnderWay",
     "RequestFailed",
     "StasisStart",
+    "admitted",
+    "arrived",
+    "dismiss",
+    "estate_of",
+    "inherit",
+    "left_recording",
+    "members",
 ]

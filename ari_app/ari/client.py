@@ -4,19 +4,23 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from msgspec import convert
 
 from .bridge import Bridge
+from .claim import claim
 from .dispatch import Dispatcher
-from .errors import AriError, Conflict, Disconnected, HungUp, NotFound, RequestFailed
+from .errors import AriError, Conflict, Disconnected, NotFound, RequestFailed
 from .events import EVENT_TYPES, CallBroadcast, Channel, DeviceState, DeviceStateChanged, StasisStart
 from .hangup import SUBSCRIBER_ABSENT, Hangup
 from .leg import Leg
 from .life import Life
 from .link import Link
+from .pulse import Pulse
 from .reconciliation import reconcile, settle
 from .recording import RecordingUnderWay
 
@@ -31,11 +35,18 @@ LEAVING_SECONDS = 2.0
 RECORDING_GRACE_SECONDS = 2.0
 """How long after its leg's end a recording may take to say how it ended."""
 
-CLAIM_CHECK_SECONDS = 1.0
-"""A claimed channel is in our hands at once; after this long we ask whether it still exists."""
-
 ALLOCATION_FAILED = 500
 """Asterisk's answer when it finds no way to an endpoint: unknown, or a phone that is not registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """The applications whose names begin with ``family``, and what is done when one of them, or we, is declared dead;
+    see `Pulse`."""
+
+    family: str
+    on_death: Callable[[str], Awaitable[None]]
+    on_superseded: Callable[[], None]
 
 
 class Ari:
@@ -43,7 +54,8 @@ class Ari:
 
     `run` keeps it connected. The callbacks are called in the order of Asterisk's events and must not block; events
     about a leg go to the leg. ``on_stasis`` gets a leg that nobody here asked for; ``on_connected`` is awaited after
-    each connection, when all legs are known to be alive or to have ended.
+    each connection, when all legs are known to be alive or to have ended. With a ``kin``, the application shows and
+    watches signs of life (`Pulse`).
 
     ``url`` is Asterisk's HTTP address, as in ``http://127.0.0.1:8088`` (with the prefix of http.conf, if any).
     """
@@ -59,14 +71,24 @@ class Ari:
         on_stasis: Callable[[Leg, StasisStart], None] | None = None,
         on_connected: Callable[[], Awaitable[None]] | None = None,
         on_device_state: Callable[[DeviceStateChanged], None] | None = None,
+        kin: Kin | None = None,
     ) -> None:
         self.app = app
         self._on_stasis = on_stasis
         self._on_connected = on_connected
         self._dispatch = Dispatcher(self._adopt, self._refuse, on_broadcast, on_device_state)
         self._link = Link(url, username, password, app, self._dispatch, self._greet)
+        self._pulse = Pulse(app, kin.family, self._ask, kin.on_death, kin.on_superseded) if kin else None
+        self.started_at = datetime.fromtimestamp(0, UTC)
+        """When this Asterisk was started, as of the last connection."""
         self._subscriptions: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def pulse(self) -> Pulse:
+        """The signs of life of an application that has a kin."""
+        assert self._pulse is not None, "this application has no kin"
+        return self._pulse
 
     @property
     def connected(self) -> bool:
@@ -82,7 +104,12 @@ class Ari:
         Raises:
             AriRefused: Asterisk will not have us; trying again would not help.
         """
-        await self._link.run()
+        beating = asyncio.create_task(self._pulse.run(lambda: self._link.connected)) if self._pulse else None
+        try:
+            await self._link.run()
+        finally:
+            if beating is not None:
+                beating.cancel()
 
     async def request(self, method: str, uri: str, /, *, body: Any = None, **query: Any) -> Any:
         """The decoded body of the reply; None if it has none. Query values of None are left out.
@@ -91,6 +118,8 @@ class Ari:
             RequestFailed: Asterisk refused (NotFound and Conflict among them).
             Disconnected: there is no connection, or it was cut before the reply.
         """
+        if self._pulse is not None and not self._pulse.sure:
+            await self._pulse.become_sure()
         return await self._link.request(method, uri, query, body)
 
     async def download(self, uri: str) -> bytes:
@@ -113,28 +142,31 @@ class Ari:
             return None  # the same offer, told twice
         leg = self._dispatch.add(Leg(self, broadcast.channel))
         try:
-            await self.request("POST", "events/claim", channelId=leg.id, application=self.app)
-        except (Conflict, NotFound):
-            self._dispatch.forget(leg)
-            return None
-        except Disconnected:
-            if not await self._was_granted(leg):
-                self._dispatch.forget(leg)
-                return None
+            granted = await claim(self, leg)
         except BaseException:
             self._dispatch.forget(leg)
             raise
-        await self._in_hand(leg)
+        if granted:
+            return leg
+        self._dispatch.forget(leg)
+        return None
+
+    async def watch(self, channel: Channel) -> Leg:
+        """A leg of a channel that another application has or had; what happens to it is told to us from now on."""
+        leg = self._dispatch.add(Leg(self, channel))
+        try:
+            await self._subscribe([f"channel:{leg.id}"])
+        except BaseException as error:
+            self._dispatch.forget(leg)
+            if isinstance(error, RequestFailed):
+                leg.end(Hangup.unseen("gone before it was watched"))
+                return leg
+            raise
         return leg
 
-    async def _was_granted(self, leg: Leg) -> bool:
-        """Whether a claim whose reply was lost came to something, asked over the next connection."""
-        try:
-            application = await self.request("GET", f"applications/{self.app}")
-        except AriError as error:
-            log.warning("the call %s may be ours, nobody can tell: %s", leg.id, error)
-            return False
-        return leg.id in application["channel_ids"]
+    def holds(self, channel_id: str) -> bool:
+        """Whether a leg of ours is on that channel."""
+        return channel_id in self._dispatch.legs
 
     async def originate(
         self,
@@ -195,20 +227,6 @@ class Ari:
         log.warning("channel %s (%s) was not asked for and is hung up", channel.id, channel.name)
         self._start(self._bounded(Leg(self, channel).hangup(), f"hanging up {channel.id}"))
 
-    async def _in_hand(self, leg: Leg) -> None:
-        """Returns once a claimed leg is in our hands, or has ended: of a caller who hangs up in between Asterisk says
-        nothing, and its word that all is well may fall into a cut."""
-        with suppress(HungUp, TimeoutError):
-            async with asyncio.timeout(CLAIM_CHECK_SECONDS):
-                await leg.answered()
-        while not leg.in_hand and leg.hangup_cause is None:
-            try:
-                leg.saw_start(convert(await self.request("GET", f"channels/{leg.id}"), Channel))
-            except NotFound:
-                leg.end(Hangup.unseen("hung up while being claimed"))
-            except Disconnected:
-                await self.wait_connected()
-
     # --- other things of Asterisk's
 
     async def bridge(self, bridge_id: str, kind: str = "mixing") -> Bridge:
@@ -223,6 +241,10 @@ class Ari:
     async def channels(self) -> list[Channel]:
         """All channels, whoever's they are."""
         return convert(await self.request("GET", "channels"), list[Channel])
+
+    async def stored_recordings(self) -> list[str]:
+        """The names of all recordings that are kept, among them those still being made."""
+        return [recording["name"] for recording in await self.request("GET", "recordings/stored")]
 
     async def delete_recording(self, name: str) -> None:
         """Deletes a stored recording; does nothing if there is none."""
@@ -241,6 +263,14 @@ class Ari:
         """Deletes a device's state; does nothing if there is none."""
         await self.request("DELETE", f"deviceStates/{quote(name)}")
 
+    async def variable(self, name: str) -> str:
+        """The value of a global variable; empty when there is none."""
+        return str((await self.request("GET", "asterisk/variable", variable=name))["value"])
+
+    async def set_variable(self, name: str, value: str | None) -> None:
+        """Sets a global variable; None removes it."""
+        await self.request("POST", "asterisk/variable", variable=name, value=value)
+
     async def subscribe(self, event_sources: Collection[str]) -> None:
         """Asks for the events of sources (``deviceState:Stasis:x``), now if connected and after each reconnection."""
         new = sorted(set(event_sources) - self._subscriptions)
@@ -254,6 +284,10 @@ class Ari:
         """Sees ``work`` through, within LEAVING_SECONDS, even if the task awaiting it is cancelled. Its failure is
         only logged: it happens on the way out, where something else is being told."""
         await asyncio.shield(self._start(self._bounded(work, what)))
+
+    def later(self, work: Coroutine[Any, Any, object], what: str) -> None:
+        """Has ``work`` done beside everything else, in the order of asking; its failure is only logged."""
+        self._start(self._bounded(work, what))
 
     def expect_recording(self, name: str) -> RecordingUnderWay:
         """Has the end of recording ``name`` told to the returned handle."""
@@ -274,16 +308,30 @@ class Ari:
 
     # --- within
 
+    async def _ask(self, method: str, uri: str, /, **query: Any) -> Any:
+        """A request that is made whether others think that we live or not."""
+        return await self._link.request(method, uri, query, None)
+
     async def _greet(self) -> None:
         """Tells Asterisk what we want to hear, and catches up with what happened while nobody listened."""
+        if self._pulse is not None:
+            await self._pulse.begin()
         wanted = [{"type": name} for name in EVENT_TYPES]
         await self.request("PUT", f"applications/{self.app}/eventFilter", body={"allowed": wanted})
         await self._subscribe(sorted(self._subscriptions))
-        await reconcile(self, list(self._dispatch.legs.values()), list(self._dispatch.recordings.values()))
+        restarted = await self._was_restarted()
+        legs, recordings = list(self._dispatch.legs.values()), list(self._dispatch.recordings.values())
+        await reconcile(self, legs, recordings, restarted=restarted)
         self._link.up.set()
         log.info("connected to %s as %s", self._link.url, self.app)
         if self._on_connected is not None:
             await self._on_connected()
+
+    async def _was_restarted(self) -> bool:
+        """Whether Asterisk was started anew since the last connection."""
+        info = await self.request("GET", "asterisk/info")
+        before, self.started_at = self.started_at, datetime.fromisoformat(info["status"]["startup_time"])
+        return before.timestamp() > 0 and before != self.started_at
 
     async def _subscribe(self, event_sources: Sequence[str]) -> None:
         for first in range(0, len(event_sources), SOURCES_PER_REQUEST):

@@ -182,7 +182,7 @@ EVENT_TYPES = tuple(sorted(kind.__name__ for kind in AnyEvent.__args__))
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
-def decode(frame: bytes) -> AnyEvent:
+def decode(frame: bytes | memoryview) -> AnyEvent:
     """The event in one websocket frame.
 
     Raises:

@@ -10,6 +10,8 @@ UNKNOWN = 0
 
 NORMAL_CLEARING = 16
 
+TEMPORARY_FAILURE = 41
+
 SUBSCRIBER_ABSENT = 20
 """Q.850 cause 20: the phone is not registered or cannot be reached for now."""
 
@@ -23,6 +25,8 @@ class Hangup:
     sip: int | None
     text: str
     at: datetime
+    by_restart: bool = False
+    """Nobody hung up: Asterisk went down."""
 
     @classmethod
     def destroyed(cls, event: ChannelDestroyed) -> "Hangup":
@@ -41,6 +45,11 @@ class Hangup:
     def unseen(cls, text: str, q850: int = UNKNOWN) -> "Hangup":
         """A hangup which Asterisk told us nothing about: dated now, by our own clock."""
         return cls(q850, None, text, datetime.now(UTC))
+
+    @classmethod
+    def lost(cls) -> "Hangup":
+        """The end of a leg that went down with its Asterisk."""
+        return cls(TEMPORARY_FAILURE, None, "lost with Asterisk", datetime.now(UTC), by_restart=True)
 
     def __str__(self) -> str:
         sip = f", SIP {self.sip}" if self.sip else ""

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from uuid import uuid4
 
 from .errors import AriError, NotFound, PlaybackFailed
 from .hangup import Hangup
@@ -28,7 +27,8 @@ class Leg(Life):
         Raises:
             PlaybackFailed: the last of them could not be played.
         """
-        playback_id = str(uuid4())
+        self._turn ^= 1
+        playback_id = self.playback_ids[self._turn]
         self._playbacks[playback_id] = None
         try:
             await self._command("POST", f"play/{playback_id}", media=",".join(media), lang=lang)
@@ -48,6 +48,10 @@ class Leg(Life):
         """The next digit pressed (0-9, *, #, A-D), in order; digits are kept from the leg's beginning."""
         await self._until(lambda: bool(self._digits))
         return self._digits.popleft()
+
+    async def move_here(self) -> None:
+        """Brings a leg that is under another application's control under ours, as soon as what it is doing is done."""
+        await self._command("POST", "move", app=self._ari.app)
 
     async def moh(self) -> None:
         """Starts music on hold."""
@@ -70,8 +74,7 @@ class Leg(Life):
             Conflict: there is a recording of that name.
         """
         recording = self._ari.expect_recording(name)
-        recording.when_finished(self._wake)
-        self._recordings.append(recording)
+        self.is_recorded(recording)
         try:
             await self._command(
                 "POST",

@@ -46,6 +46,7 @@ class Life:
         self._released = False
         self._digits: deque[str] = deque(maxlen=DIGITS_KEPT)
         self._playbacks: dict[str, Playback | None] = {}
+        self._turn = 0
         self._recordings: list[RecordingUnderWay] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._scope = Scope()
@@ -93,6 +94,11 @@ class Life:
                 and all(recording.is_finished for recording in self._recordings)
             )
         )
+
+    @property
+    def playback_ids(self) -> tuple[str, str]:
+        """The ids of our playbacks, in turn: known to whoever inherits the leg, so that they can be stopped."""
+        return (f"{self.id}-0", f"{self.id}-1")
 
     def playbacks_under_way(self) -> list[str]:
         return [playback_id for playback_id, end in self._playbacks.items() if end is None]
@@ -165,6 +171,11 @@ class Life:
             self._scope.cancel()
         self._wake()
 
+    def is_recorded(self, recording: RecordingUnderWay) -> None:
+        """Takes note of a recording that is being made of this leg."""
+        recording.when_finished(self._wake)
+        self._recordings.append(recording)
+
     # --- for the verbs
 
     async def _until(self, ready: Callable[[], bool]) -> None:
@@ -203,10 +214,14 @@ class Life:
             except NotFound:
                 self.saw_leaving()
 
-    async def _hang_up_and_see(self) -> None:
-        await self.hangup()
+    async def gone(self) -> None:
+        """Returns once the leg has ended."""
         with suppress(HungUp):
             await self._until(lambda: False)
+
+    async def _hang_up_and_see(self) -> None:
+        await self.hangup()
+        await self.gone()
 
     def _hung_up(self) -> HungUp:
         assert self.hangup_cause is not None

@@ -16,7 +16,8 @@ from .events import AnyEvent
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.1
-LAST_RETRY_SECONDS = 5.0
+LAST_RETRY_SECONDS = 0.5
+"""Short, for callers wait: an Asterisk that was restarted is to be served at once."""
 
 RECONNECT_SECONDS = 10.0
 """How long a request waits for a connection that was lost, so that a short cut costs no call its hunt."""
@@ -47,6 +48,11 @@ class Link:
         self._delay = FIRST_RETRY_SECONDS
         self._connection: Connection | None = None
         self._http: httpx.AsyncClient | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, though all may not be in order over it yet."""
+        return self._connection is not None
 
     async def run(self) -> None:
         """Keeps the link, for ever.

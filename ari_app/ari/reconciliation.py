@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from .client import Ari
 
 
-async def reconcile(ari: "Ari", legs: list[Leg], recordings: list[RecordingUnderWay]) -> None:
+async def reconcile(ari: "Ari", legs: list[Leg], recordings: list[RecordingUnderWay], *, restarted: bool) -> None:
     """Ends the legs whose channels are gone, brings the others up to date, and settles what has finished unseen.
 
+    ``restarted`` says that Asterisk itself was started anew, which no leg can have outlived.
     Events do the same at the same time; each of these may be told twice.
     """
     alive = {channel.id: channel for channel in await ari.channels()} if legs else {}
     for leg in legs:
         channel = alive.get(leg.id)
         if channel is None:
-            leg.end(Hangup.unseen("lost while disconnected"))
+            leg.end(Hangup.lost() if restarted else Hangup.unseen("lost while disconnected"))
         elif leg.unwanted:
             await leg.hangup()
         else:

@@ -24,6 +24,9 @@ class Recording:
     talking: float | None = None
     cause: str = ""
 
+    was_seen: bool = True
+    """Whether Asterisk told of its end; if not, ``seconds`` is a guess."""
+
     @property
     def done(self) -> bool:
         return self.state == "done"
@@ -65,7 +68,7 @@ class RecordingUnderWay:
         if not self._end.done():
             elapsed = asyncio.get_running_loop().time() - self._started
             state, seconds = ("done", elapsed) if stored else ("failed", 0.0)
-            self._end.set_result(Recording(self.name, state, seconds, None, "its end was not seen"))
+            self._end.set_result(Recording(self.name, state, seconds, was_seen=False))
 
     def forget(self) -> None:
         """Ends it as never begun."""

@@ -8,78 +8,61 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from ari_app.ari import Hangup, Leg, PlaybackFailed, RecordingUnderWay, RequestFailed
-from ari_app.calls.numbers import e164, spoken
-from ari_app.calls.prompts import Phrase
-from db.records import (
-    AttemptAnswered,
-    AttemptClosed,
-    AttemptOpened,
-    CallAnswered,
-    CallClosed,
-    CallEvent,
-    CallOpened,
-)
-from oncall.errors import UnknownNumber
+from ari_app.ari import Channel, Hangup, Leg, PlaybackFailed, RecordingUnderWay, RequestFailed
+from ari_app.calls.attempt import Attempt, Inherited
+from ari_app.calls.standing import Notebook, Standing
+from db.records import CallAnswered, CallClosed, CallEvent, CallOpened
+from oncall.errors import NotCovered, UnknownNumber
+from oncall.numbers import e164, spoken
 from oncall.outcomes import Disposition, EventKind, Outcome
-from oncall.plan import Candidate, ContactMethod, Plan
+from oncall.plan import Candidate, ContactMethod, Plan, VoicemailRules
+from voice.prompts import Phrase
 
 if TYPE_CHECKING:
     from ari_app.calls.desk import Desk
 
 log = logging.getLogger(__name__)
 
-
-class Attempt:
-    """One try at reaching a person by one contact method; its ``leg_id`` names the channel to be made."""
-
-    def __init__(self, call: "Call", candidate: Candidate, method: ContactMethod, leg_id: str) -> None:
-        self.id = uuid4()
-        self.call = call
-        self.candidate = candidate
-        self.method = method
-        self.leg_id = leg_id
-        self.disposition: Disposition | None = None
-        self.reason: str | None = None
-        self.hangup: Hangup | None = None
-        self.picked_up = False
-        self.connected = False
-
-    @property
-    def who(self) -> str:
-        return self.candidate.person.name
-
-    def answered(self) -> None:
-        """Somebody, or something, picked up."""
-        self.picked_up = True
-        self.call.desk.journal.put(AttemptAnswered(id=self.id, answered_at=datetime.now(UTC)))
-        self.tell(EventKind.LEG_ANSWERED)
-
-    def tell(self, kind: EventKind, reason: str | None = None, hangup: Hangup | None = None) -> None:
-        """Writes a step of this attempt into the call's journal."""
-        self.call.tell(kind, leg=self.leg_id, who=self.who, reason=reason, hangup=hangup)
+EVENTS_PER_GENERATION = 10_000
+"""Each worker that has a call numbers its events from a place of its own."""
 
 
 class Call:
-    """A caller, the plan frozen for them when they came in, and what has become of it so far."""
+    """A caller, the plan frozen for them when they came in, and what has become of it so far.
 
-    def __init__(self, desk: "Desk", caller: Leg) -> None:
-        self.id: UUID = uuid4()
+    ``standing`` is where another worker left it, ``inherited`` whom that one had on the line, by contact method.
+    """
+
+    def __init__(self, desk: "Desk", caller: Leg, standing: Standing | None = None) -> None:
+        self.id = call_id(caller.channel) or uuid4()
         self.desk = desk
         self.caller = caller
         dialled = caller.channel.dialplan.exten
         self.did = e164(dialled, desk.region) or dialled
         self.number = e164(caller.channel.caller.number, desk.region)
         """The caller's number in E.164 form; None when it is withheld or makes no sense."""
+        self.standing = standing or Standing()
+        self.inherited: dict[int, Inherited] = {}
+        self.legs: set[Leg] = set()
+        """Those of the people who are being rung or talked to."""
         self.outcome: Outcome | None = None
         self.taken_by: Attempt | None = None
-        self.message_asked = False
+        self.was_talked = False
+        """Whether the caller was talking with somebody when we took the call over."""
         self.recording: RecordingUnderWay | None = None
+        self.message_told = False
+        self.came_at = caller.channel.created_at if self.was_begun else datetime.now(UTC)
         self._plan: Plan | None = None
-        self._answered = False
-        self._events = 0
+        self._notebook = Notebook(desk.ari, self.id)
+        self._answered = self.was_begun and caller.channel.state == "Up"
+        self._events = self.standing.generation * EVENTS_PER_GENERATION
         self._legs = 0
         self._limits: list[tuple[asyncio.Timeout, float | None]] = []
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether another worker had the call before."""
+        return self.standing.generation > 0
 
     @property
     def plan(self) -> Plan:
@@ -90,6 +73,19 @@ class Call:
     def is_routed(self) -> bool:
         """Whether the number dialled leads to a line."""
         return self._plan is not None
+
+    @property
+    def is_answered(self) -> bool:
+        return self._answered
+
+    @property
+    def is_talked(self) -> bool:
+        """Whether the caller talks with somebody."""
+        return self.taken_by is not None and self.taken_by.connected
+
+    @property
+    def voicemail(self) -> VoicemailRules:
+        return self._plan.line.voicemail if self._plan else VoicemailRules()
 
     @property
     def language(self) -> str:
@@ -117,13 +113,21 @@ class Call:
         return spoken(self.number, self.desk.region)
 
     def open(self) -> None:
-        """Freezes the plan and journals that the call came in."""
+        """Freezes the plan and journals that the call came in, or that we carry it on."""
         try:
-            self._plan = self.desk.routing().plan(self.did, datetime.now(UTC))
+            self._plan = self._planned()
         except UnknownNumber:
             log.info("%s leads to no line", self.did)
         finally:
             self._journal_opening()
+
+    def _planned(self) -> Plan:
+        """The plan of the moment at which the call came in, which for a long call may not be known any more."""
+        table = self.desk.routing()
+        try:
+            return table.plan(self.did, self.came_at)
+        except NotCovered:
+            return table.plan(self.did, datetime.now(UTC))
 
     def _journal_opening(self) -> None:
         line = self._plan.line if self._plan else None
@@ -135,15 +139,14 @@ class Call:
             caller=self.number,
             channel=self.caller.id,
             worker=self.desk.worker,
-            started_at=datetime.now(UTC),
+            started_at=self.came_at,
             plan=self._plan,
         )
         self.desk.journal.put(opened)
-        self.tell(
-            EventKind.INCOMING,
-            leg=self.caller.id,
-            who=self.number or self.caller.channel.caller.number or None,
-        )
+        if not self.was_begun:
+            self.tell(
+                EventKind.INCOMING, leg=self.caller.id, who=self.number or self.caller.channel.caller.number or None
+            )
 
     async def answer(self) -> None:
         """Answers the caller, unless that is done already."""
@@ -156,10 +159,15 @@ class Call:
 
     def end(self, outcome: Outcome) -> None:
         """Settles how the call ended; the first outcome stands."""
-        if self.outcome is None:
-            self.outcome = outcome
-            self.tell(EventKind.ENDED, reason=str(outcome))
-            self.desk.journal.put(CallClosed(id=self.id, ended_at=datetime.now(UTC), outcome=outcome))
+        if self.outcome is not None:
+            return
+        self.outcome = outcome
+        self.tell(EventKind.ENDED, reason=str(outcome))
+        generation = self.standing.generation
+        self.desk.journal.put(
+            CallClosed(id=self.id, ended_at=datetime.now(UTC), outcome=outcome, generation=generation)
+        )
+        self._notebook.tear_out()
 
     def tell(
         self,
@@ -190,33 +198,44 @@ class Call:
             )
         )
 
+    # --- where it stands, for whoever must carry it on
+
+    def enter(self, round_: int, step: int) -> None:
+        """The hunt is at this step now. That it begins at the first need not be written down."""
+        began = self.standing.step == 0
+        if self.standing.enter(round_, step) and not began:
+            self._notebook.write(self.standing)
+
+    def has_tried(self, candidate: Candidate, method: ContactMethod, disposition: Disposition) -> None:
+        """An attempt is over without success; a person who refused is not tried by other means either."""
+        refused = disposition is Disposition.REFUSED
+        self.standing.try_no_more(phone.id for phone in (candidate.person.phones if refused else (method,)))
+        self._notebook.write(self.standing)
+
+    def ask_for_message(self) -> None:
+        """The caller is being asked for a message."""
+        self.standing.message = True
+        self._notebook.write(self.standing)
+
+    # --- attempts
+
     @contextmanager
     def attempt(self, candidate: Candidate, method: ContactMethod, round_: int, step: int) -> Iterator[Attempt]:
         """An attempt, journalled when it opens and, with its disposition, when it closes however it closes."""
-        self._legs += 1
-        attempt = Attempt(self, candidate, method, leg_id=f"{self.id}.{self._legs}")
-        self.desk.journal.put(
-            AttemptOpened(
-                id=attempt.id,
-                call_id=self.id,
-                round=round_,
-                step=step,
-                person_id=candidate.person.id,
-                person_name=candidate.person.name,
-                contact_method_id=method.id,
-                kind=method.kind,
-                address=method.address,
-                leg=attempt.leg_id,
-                started_at=datetime.now(UTC),
-            )
-        )
+        inherited = self.inherited.pop(method.id, None)
+        attempt = Attempt(self, candidate, method, inherited.leg.id if inherited else self._next_leg(), inherited)
+        attempt.open(round_, step)
         try:
             yield attempt
         except Exception:
             attempt.disposition = Disposition.FAILED
             raise
         finally:
-            self._close(attempt)
+            attempt.close()
+
+    def _next_leg(self) -> str:
+        self._legs += 1
+        return f"{self.id}.{self.standing.generation}.{self._legs}"
 
     def skip(self, candidate: Candidate, round_: int, step: int) -> None:
         """Journals that a person was not rung because they are in another conversation."""
@@ -225,39 +244,6 @@ class Call:
                 Disposition.ENGAGED,
                 self.words("déjà en communication", "in another on-call conversation"),
             )
-
-    def _close(self, attempt: Attempt) -> None:
-        if attempt.disposition is None:
-            attempt.disposition, attempt.reason = self._why_stopped(attempt)
-        hangup = attempt.hangup
-        attempt.tell(
-            EventKind.LEG_ENDED,
-            reason=": ".join(filter(None, (attempt.disposition, attempt.reason))),
-            hangup=hangup,
-        )
-        self.desk.journal.put(
-            AttemptClosed(
-                id=attempt.id,
-                ended_at=datetime.now(UTC),
-                disposition=attempt.disposition,
-                q850=hangup.q850 if hangup else None,
-                sip=hangup.sip if hangup else None,
-            )
-        )
-
-    def _why_stopped(self, attempt: Attempt) -> tuple[Disposition, str | None]:
-        """Why an attempt that reached no end of its own was stopped."""
-        if self.taken_by is attempt:
-            return Disposition.ACCEPTED, None
-        if self.taken_by is not None:
-            return Disposition.WITHDRAWN, self.words(
-                f"{self.taken_by.who} a pris l'appel", f"{self.taken_by.who} has taken the call"
-            )
-        if self.caller.hangup_cause is not None:
-            return Disposition.CALLER_GONE, None
-        if self.desk.presence.seems_engaged(attempt.candidate.person.id):
-            return Disposition.WITHDRAWN, self.words("a pris un autre appel", "has taken another call")
-        return Disposition.WITHDRAWN, self.words("temps écoulé", "its time was over")
 
     @asynccontextmanager
     async def hunted_for(self, seconds: float | None) -> AsyncIterator[None]:
@@ -276,7 +262,8 @@ class Call:
         self.taken_by = attempt
         for limit, _ in self._limits:
             limit.reschedule(None)
-        attempt.tell(EventKind.ACCEPTED)
+        if attempt.inherited is None or not attempt.inherited.bridged:
+            attempt.tell(EventKind.ACCEPTED)
         return True
 
     def give_back(self) -> None:
@@ -284,3 +271,11 @@ class Call:
         self.taken_by = None
         for limit, when in self._limits:
             limit.reschedule(when)
+
+
+def call_id(channel: Channel) -> UUID | None:
+    """The id of the call to which a channel belongs: the dialplan gives it, and all its legs carry it."""
+    try:
+        return UUID(channel.channelvars.get("VIGIE_CALL", ""))
+    except ValueError:
+        return None

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ari_app.ari import AriError, HungUp, Leg
-from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
+from voice import prompts
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class Comfort:
 
     async def _greet_and_wait(self) -> None:
         line, caller = self._call.plan.line, self._call.caller
+        if self._call.is_answered:  # by a worker that is gone, and its last sound was cut
+            await caller.stop_moh()
+            await self._reassure()
+            await self._wait()
         await asyncio.sleep(TELEPHONES_FIRST)
         await self._call.answer()
         if line.greeting:
@@ -60,8 +64,11 @@ class Comfort:
         while True:
             async with _music(call.caller):
                 await asyncio.sleep(REASSURE_EVERY)
-            call.tell(EventKind.REASSURANCE, leg=call.caller.id)
-            await call.say(prompts.REASSURANCE)
+            await self._reassure()
+
+    async def _reassure(self) -> None:
+        self._call.tell(EventKind.REASSURANCE, leg=self._call.caller.id)
+        await self._call.say(prompts.REASSURANCE)
 
 
 @asynccontextmanager

@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ari_app.ari import Ari, Leg
-from ari_app.calls.call import Attempt
+from ari_app.calls.attempt import Attempt
+from ari_app.calls.call import Call
+from ari_app.calls.contact import VARIABLE, Contact
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence
-from ari_app.calls.prompts import Prompts
 from db.journal import Journal
-from oncall.outcomes import EventKind
-from oncall.plan import CallerIdShown, ContactKind, Plan
+from oncall.plan import CallerIdShown
 from oncall.routing import RoutingTable
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +34,24 @@ class Desk:
     mailroom: Mailroom
     language: str
     region: str
+    calls: set[Call] = field(default_factory=set)
+    """Those in progress."""
 
-    async def ring(self, attempt: Attempt) -> Leg:
-        """A new leg that rings the attempt's contact method."""
+    async def ring(self, attempt: Attempt, trunk: str | None) -> Leg:
+        """A new leg that rings the attempt's contact method: a number by ``trunk``, or a phone registered with us."""
         call, method = attempt.call, attempt.method
-        attempt.tell(EventKind.RING, reason=f"{attempt.candidate.reason} ({method.kind} {method.address})")
         line = call.plan.line
         shown = call.number if method.shows is CallerIdShown.CALLER and call.number else line.number
+        # A phone is named twice: one whose contact has ;maddr=TRUNK would otherwise choose the number called there.
+        endpoint = method.address if trunk is None else f"trunk-{trunk}"
         return await self.ari.originate(
-            endpoint(method.kind, method.address, call.plan),
+            f"PJSIP/{method.address}@{endpoint}",
             leg_id=attempt.leg_id,
             caller_id=f'"{line.name.translate(_UNQUOTED)}" <{shown}>',
             timeout=method.ring_seconds + _GRACE,
             variables={
                 "VIGIE_CALL": str(call.id),
-                "VIGIE_PERSON": str(attempt.candidate.person.id),
+                VARIABLE: str(Contact(attempt.candidate.person.id, method.id)),
                 "FORWARD_CONTEXT": "vigie-phones",  # a phone that answers SIP 302 leads nowhere
             },
             originator=call.caller.id,
@@ -55,15 +59,3 @@ class Desk:
 
 
 _UNQUOTED = str.maketrans({'"': None, "\\": None, "<": None, ">": None})
-
-
-def endpoint(kind: ContactKind, address: str, plan: Plan) -> str:
-    """The Asterisk endpoint behind a contact method: a phone registered with us, or a number through the first trunk.
-
-    A number when the site has no trunk leads nowhere: Asterisk says so, and the hunt goes on.
-    """
-    if kind is ContactKind.SIP:
-        # Whom it calls is ours to say: the user of a contact that was registered with ;maddr=TRUNK is a number there.
-        return f"PJSIP/{address}@{address}"
-    trunk = plan.trunks[0] if plan.trunks else "none"
-    return f"PJSIP/{address}@trunk-{trunk}"

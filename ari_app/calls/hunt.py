@@ -1,28 +1,31 @@
-"""Finding somebody for the caller: steps, people, contact methods, and "press 1"."""
+"""Finding somebody for the caller: steps, people and their contact methods."""
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from ari_app.ari import AriError, HungUp, Leg
-from ari_app.calls import prompts
-from ari_app.calls.call import Attempt, Call
+from ari_app.calls.call import Call
 from ari_app.calls.comfort import Comfort
-from ari_app.calls.disposition import disposition_of
+from ari_app.calls.offer import Offer
 from oncall.outcomes import Disposition, EventKind
 from oncall.plan import Candidate, ContactMethod, PlanStep, RingOrder
-from oncall.policy import CONFIRM_SECONDS
 
 log = logging.getLogger(__name__)
+
+LEAST_SECONDS = 20
+"""What is left of the longest hunt at least, when a call is carried on whose worker died."""
 
 
 async def hunt(call: Call, comfort: Comfort) -> bool:
     """Rings step after step; True when somebody took the call and the conversation is over."""
     try:
-        async with call.hunted_for(call.plan.max_hunt_seconds):
-            for round_ in range(1, call.plan.rounds + 1):
-                for step in call.plan.steps:
-                    if await Ring(call, comfort, step, round_).run():
-                        return True
+        async with call.hunted_for(_seconds_left(call)):
+            for round_, step in _steps_left(call):
+                call.enter(round_, step.position)
+                if await Ring(call, comfort, step, round_).run():
+                    return True
     except TimeoutError:
         call.tell(
             EventKind.HUNT_OVER, reason=call.words("temps maximal de recherche écoulé", "the longest hunt is over")
@@ -30,6 +33,23 @@ async def hunt(call: Call, comfort: Comfort) -> bool:
         return False
     call.tell(EventKind.HUNT_OVER, reason=call.words("personne n'a pris l'appel", "nobody took the call"))
     return False
+
+
+def _seconds_left(call: Call) -> float:
+    if not call.was_begun:
+        return call.plan.max_hunt_seconds
+    return max(call.plan.max_hunt_seconds - (datetime.now(UTC) - call.came_at).total_seconds(), LEAST_SECONDS)
+
+
+def _steps_left(call: Call) -> Iterator[tuple[int, PlanStep]]:
+    """The steps to come, each with its round; whoever is on the line from before is asked first of all."""
+    for round_ in range(1, call.plan.rounds + 1):
+        for step in call.plan.steps:
+            if call.standing.has_passed(round_, step.position):
+                continue
+            known = {candidate.person.id for candidate in step.candidates}
+            more = tuple(who.candidate for who in call.inherited.values() if who.candidate.person.id not in known)
+            yield round_, replace(step, candidates=more + step.candidates)
 
 
 class Ring:
@@ -93,18 +113,17 @@ class Ring:
     async def _ring_person(self, candidate: Candidate) -> None:
         """Tries the person's contact methods in order, unless they are, or come to be, in another conversation."""
         call, person = self._call, candidate.person
+        phones = [phone for phone in person.phones if phone.id not in call.standing.tried]
         presence = call.desk.presence
-        if await presence.is_engaged(person.id):
+        on_the_line = any(phone.id in call.inherited for phone in phones)
+        if phones and not on_the_line and await presence.is_engaged(person.id):
             call.skip(candidate, self._round, self._step.position)
             return
         try:
             async with asyncio.timeout(None) as free:
                 with presence.when_engaged(person.id, lambda: self._withdraw(candidate, free)):
-                    for method in person.phones:
-                        if await self._attempt(candidate, method) in (
-                            Disposition.ACCEPTED,
-                            Disposition.REFUSED,
-                        ):
+                    for phone in phones:
+                        if await self._attempt(candidate, phone) in (Disposition.ACCEPTED, Disposition.REFUSED):
                             return
         except TimeoutError:
             log.info("%s has taken another call", person.name)
@@ -118,105 +137,8 @@ class Ring:
     async def _attempt(self, candidate: Candidate, method: ContactMethod) -> Disposition:
         """Rings one contact method, asks for "1" and, given it, stays until the conversation is over."""
         with self._call.attempt(candidate, method, self._round, self._step.position) as attempt:
-            try:
-                await self._offer_call(attempt)
-            except TimeoutError:
-                attempt.disposition = Disposition.NO_ANSWER
-            except HungUp as end:
-                attempt.disposition = self._ended(attempt, end)
-            except AriError as error:
-                log.warning("%s could not be offered the call: %s", attempt.who, error)
-                attempt.disposition, attempt.reason = Disposition.FAILED, str(error)
-            finally:
-                if self._call.taken_by is attempt and not attempt.connected:
-                    self._call.give_back()
-            return attempt.disposition or Disposition.WITHDRAWN
+            return await Offer(attempt, self._comfort, self._withdraw_others).make()
 
-    async def _offer_call(self, attempt: Attempt) -> None:
-        call, method = self._call, attempt.method
-        leg = await call.desk.ring(attempt)
-        try:
-            async with leg:
-                await self._until_answered(attempt, leg, method)
-                refusal = await confirmed(attempt, leg) if method.confirm else None
-                if refusal is not None:
-                    attempt.disposition = refusal
-                elif call.take(attempt):
-                    await self._connect(attempt, leg)
-        finally:
-            attempt.hangup = leg.hangup_cause
-
-    async def _until_answered(self, attempt: Attempt, leg: Leg, method: ContactMethod) -> None:
-        ringing = asyncio.create_task(_tell_ringing(attempt, leg))
-        try:
-            async with asyncio.timeout(method.ring_seconds):
-                await leg.answered()
-        finally:
-            ringing.cancel()
-        attempt.answered()
-
-    def _ended(self, attempt: Attempt, end: HungUp) -> Disposition:
-        """What the person's hanging up means at this point of the attempt."""
-        if attempt.connected:
-            return Disposition.ACCEPTED
-        return Disposition.NOT_CONFIRMED if attempt.picked_up else disposition_of(end.hangup)
-
-    async def _connect(self, attempt: Attempt, leg: Leg) -> None:
-        """Puts caller and person together until one of them hangs up; all other offers of the step are withdrawn."""
-        call, desk = self._call, self._call.desk
-        async with desk.presence.engaged(desk.ari, attempt.candidate.person.id):
-            await self._comfort.stop()
-            await call.answer()
-            async with await desk.ari.bridge(str(call.id)) as bridge:
-                await bridge.add(call.caller, leg)
-                attempt.connected = True
-                for offer in self._offers - {asyncio.current_task()}:
-                    offer.cancel()
-                attempt.tell(EventKind.CONNECTED)
-                await asyncio.get_running_loop().create_future()
-
-
-async def _tell_ringing(attempt: Attempt, leg: Leg) -> None:
-    await leg.ringing.wait()
-    attempt.tell(EventKind.RINGING)
-
-
-async def confirmed(attempt: Attempt, leg: Leg) -> Disposition | None:
-    """Asks the one who answered to press 1; None when they did, otherwise what their answer, or silence, means."""
-    asking = asyncio.create_task(_ask(attempt, leg))
-    try:
-        async with asyncio.timeout(CONFIRM_SECONDS):
-            while True:
-                digit = await leg.digit()
-                attempt.tell(EventKind.DIGIT, reason=attempt.call.words(f"touche {digit}", f"pressed {digit}"))
-                if digit == "1":
-                    return None
-                if digit == "2":
-                    return Disposition.REFUSED
-    except TimeoutError:
-        return Disposition.NOT_CONFIRMED
-    finally:
-        asking.cancel()
-        await asyncio.wait([asking])
-
-
-async def _ask(attempt: Attempt, leg: Leg) -> None:
-    """Says who calls for which line and what to press, over and over."""
-    call, language = attempt.call, attempt.candidate.person.language
-    say, line = call.desk.prompts.phrase, call.plan.line.name
-    if call.number:
-        # Digit by digit: Asterisk cannot stop "digits:", and the one who pressed 1 would hear it all, then the rest.
-        number = [f"sound:digits/{digit}" for digit in call.spoken_number]
-        media = [await say(prompts.CALL_FROM, language, line=line), *number]
-    else:
-        media = [await say(prompts.CALL_WITHHELD, language, line=line)]
-    media.append(await say(prompts.ACCEPT_OR_REFUSE, language))
-    attempt.tell(EventKind.PROMPT)
-    try:
-        while True:
-            await leg.play(*media, lang=language)
-            await asyncio.sleep(1)
-    except HungUp:
-        pass
-    except AriError as error:
-        log.warning("%s could not be asked to press 1: %s", attempt.who, error)
+    def _withdraw_others(self) -> None:
+        for offer in self._offers - {asyncio.current_task()}:
+            offer.cancel()

@@ -6,14 +6,19 @@ tried again.
 
 import asyncio
 import logging
+from datetime import UTC, datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ari_app.ari import Ari, AriError, NotFound
-from ari_app.calls.call import Call
+from ari_app.calls.call import EVENTS_PER_GENERATION, Call
 from ari_app.calls.message import Message, read_message
+from ari_app.calls.voicemail import call_of_recording, recording_name
+from db.aftermath import left_call
 from db.errors import DatabaseError
 from db.journal import Journal
+from db.records import CallClosed, CallEvent
 from db.voicemails import store_missed, store_voicemail
 from oncall.outcomes import EventKind, Outcome
 
@@ -33,21 +38,59 @@ class Mailroom:
         self._engine = engine
         self._journal = journal
         self._storing: set[asyncio.Task[None]] = set()
+        self._under_way: set[UUID] = set()
 
     async def take_in(self, call: Call) -> None:
         """Settles the outcome of a call whose caller was asked for a message, and has the message stored and mailed.
 
         Returns when the outcome is settled; storing goes on beside, as long as it takes.
         """
+        self._under_way.add(call.id)
         try:
             message, fetched = await self._message(call), True
         except AriError as error:
             log.warning("the message waits in Asterisk: %s", error)
             message, fetched = None, False
-        call.end(Outcome.VOICEMAIL if message or not fetched else Outcome.NO_MESSAGE)
+        call.end(Outcome.VOICEMAIL if message or not fetched else _without_message(call))
         task = asyncio.create_task(self._keep(call, message, fetched))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
+        task.add_done_callback(lambda _: self._under_way.discard(call.id))
+
+    async def left_messages(self) -> list[UUID]:
+        """The calls whose recordings are in Asterisk, but for those that are being taken in here."""
+        return [
+            call
+            for name in await self._ari.stored_recordings()
+            if (call := call_of_recording(name)) and call not in self._under_way
+        ]
+
+    async def take_in_left(self, call_id: UUID) -> bool:
+        """Stores a message whose worker is gone, with its mails; False when its call is not in the database yet.
+
+        Raises AriError or DatabaseError; then the message is where it was.
+        """
+        call = await left_call(self._engine, call_id)
+        if call is None:
+            log.warning("a message waits for its call, %s, to be journalled", call_id)
+            return False
+        name = recording_name(call_id)
+        message = await asyncio.to_thread(read_message, await self._ari.download(f"recordings/stored/{name}/file"))
+        enough = message.duration_ms >= call.min_seconds * 1000
+        if enough:
+            await store_voicemail(self._engine, call_id, message.audio, message.duration_ms, silent=message.silent)
+        else:
+            await store_missed(self._engine, call_id)
+        log.warning("the message of call %s was left behind, and is taken in", call_id)
+        now = datetime.now(UTC)
+        if enough:
+            seq = (call.generation + 1) * EVENTS_PER_GENERATION - 2
+            self._journal.put(CallEvent(call_id=call_id, seq=seq, at=now, kind=EventKind.VOICEMAIL_STORED))
+        if call.is_open:
+            outcome = Outcome.VOICEMAIL if enough else Outcome.NO_MESSAGE
+            self._journal.put(CallClosed(id=call_id, ended_at=now, outcome=outcome, generation=call.generation))
+        await self._delete(name)
+        return True
 
     async def drain(self) -> None:
         """Returns when every message taken in so far is stored."""
@@ -68,8 +111,10 @@ class Mailroom:
         except NotFound:
             return None
         message = await asyncio.to_thread(read_message, wav)
-        enough = message.duration_ms >= call.plan.line.voicemail.min_seconds * 1000
-        call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
+        enough = message.duration_ms >= call.voicemail.min_seconds * 1000
+        if not call.message_told:
+            call.message_told = True
+            call.tell(EventKind.VOICEMAIL_RECORDED, reason=_described(call, message, enough))
         return message if enough else None
 
     async def _keep(self, call: Call, message: Message | None, fetched: bool) -> None:
@@ -84,6 +129,7 @@ class Mailroom:
                 log.warning("the message waits in Asterisk: %s", error)
             except Exception:
                 log.exception("the message waits in Asterisk")
+            message, fetched = None, False  # sound by the minute need not wait in memory too
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY)
         if message is not None:
@@ -103,6 +149,11 @@ class Mailroom:
             await self._ari.delete_recording(name)
         except AriError as error:
             log.warning("recording %s is stored but could not be deleted from Asterisk: %s", name, error)
+
+
+def _without_message(call: Call) -> Outcome:
+    lost = call.caller.hangup_cause is not None and call.caller.hangup_cause.by_restart
+    return Outcome.CUT if lost else Outcome.NO_MESSAGE
 
 
 def _described(call: Call, message: Message, enough: bool) -> str:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from ari_app.ari import Ari, AriError, DeviceStateChanged
+from ari_app.calls.contact import Contact
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ class Presence:
 
 
 async def _talking(ari: Ari) -> set[int]:
-    people = (channel.channelvars.get("VIGIE_PERSON") for channel in await ari.channels() if channel.state == "Up")
-    return {int(person) for person in people if person}
+    contacts = (Contact.of(channel) for channel in await ari.channels() if channel.state == "Up")
+    return {contact.person for contact in contacts if contact}
 
 
 async def _mark(ari: Ari, name: str) -> None:

@@ -1,16 +1,17 @@
 """The life of one call, from the moment a worker has it to its outcome."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 from ari_app.ari import HungUp, Leg
-from ari_app.calls import prompts
 from ari_app.calls.call import Call
 from ari_app.calls.comfort import comforted
 from ari_app.calls.desk import Desk
 from ari_app.calls.hunt import hunt
 from ari_app.calls.voicemail import take_message
 from oncall.outcomes import EventKind, Outcome
+from voice import prompts
 
 log = logging.getLogger(__name__)
 
@@ -20,27 +21,36 @@ current_call: ContextVar[str] = ContextVar("current_call", default="-")
 
 async def take_call(caller: Leg, desk: Desk) -> None:
     """Serves ``caller``, whose channel has just come to this worker, until the call is over and journalled."""
-    call = Call(desk, caller)
+    await attend(Call(desk, caller), serve)
+
+
+async def attend(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> None:
+    """Plays ``scenario`` for a caller until the call is over, and journals how it ended. Should the scenario fail by a
+    defect of ours, the caller goes on to the dialplan's fallback."""
     current_call.set(str(call.id))
+    call.desk.calls.add(call)
     try:
-        async with caller:
-            await serve(call)
+        async with call.caller:
+            await _play(call, scenario)
     except HungUp as end:
-        call.tell(EventKind.CALLER_HUNG_UP, leg=caller.id, hangup=end.hangup)
+        call.tell(EventKind.CALLER_HUNG_UP, leg=call.caller.id, hangup=end.hangup)
     finally:  # also when this worker is told to stop
-        if call.message_asked:
-            await desk.mailroom.take_in(call)
-        call.end(Outcome.ANSWERED if call.taken_by else Outcome.ABANDONED)
+        if call.standing.message:
+            await call.desk.mailroom.take_in(call)
+        call.end(_outcome(call))
+        call.desk.calls.discard(call)
 
 
-async def serve(call: Call) -> None:
-    """The scenario; should it fail by a defect of ours, the caller goes on to the dialplan's fallback."""
+def _outcome(call: Call) -> Outcome:
+    """How a call ended that reached no end of its own."""
+    if call.caller.hangup_cause is not None and call.caller.hangup_cause.by_restart:
+        return Outcome.CUT
+    return Outcome.ANSWERED if call.taken_by or call.was_talked else Outcome.ABANDONED
+
+
+async def _play(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> None:
     try:
-        call.open()
-        if call.is_routed:
-            await seek_somebody(call)
-        else:
-            await tell_unknown(call)
+        await scenario(call)
     except HungUp:
         raise
     except Exception:
@@ -48,6 +58,15 @@ async def serve(call: Call) -> None:
         call.tell(EventKind.ERROR, leg=call.caller.id, reason=call.words("défaut, voir le journal", "defect, see log"))
         call.end(Outcome.FAILED)
         await call.caller.go_on()
+
+
+async def serve(call: Call) -> None:
+    """The scenario of a call that has just come in."""
+    call.open()
+    if call.is_routed:
+        await seek_somebody(call)
+    else:
+        await tell_unknown(call)
 
 
 async def seek_somebody(call: Call) -> None:

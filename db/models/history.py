@@ -61,6 +61,7 @@ class Attempt(Base):
         within("sip", 100, 699),
         within("generation", 0, 32767),
         CheckConstraint("(disposition IS NULL) = (ended_at IS NULL)", name="ended"),
+        Index("attempt_open_idx", "call_id", postgresql_where=text("ended_at IS NULL")),
         Index("attempt_accepted_key", "call_id", unique=True, postgresql_where=text("disposition = 'accepted'")),
     )
 

@@ -4,22 +4,26 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from db.engine import make_engine
+from db.engine import check_database, make_engine
 from db.errors import DatabaseError
-from lab.waiting import eventually
+from lab.waiting import eventually, until
 from lab.world import free_port, processes_of
-from vigie.checks import Verdict, examine
+from tests.support.programs import Vigie, frozen, heard_by_systemd
+from vigie.addresses import ari_urls
+from vigie.checks import Finding, Verdict, examine
 from vigie.errors import AlreadyRunning, PortTaken, StackError
+from vigie.secrets import load_secrets
 from vigie.settings import Settings, SocketAddress
 from vigie.site.check import read_site
 from vigie.site.importer import import_site
+from vigie.stack.control import listening, restart
+from vigie.stack.postgres import PrivateCluster
 from vigie.stack.stack import Stack
 
 
@@ -29,6 +33,7 @@ def settings_of(directory: Path, database_url: str | None = None) -> Settings:
         database_url=database_url,
         sip_bind=SocketAddress("127.0.0.1", free_port()),
         ari_port=free_port(),
+        agi_port=free_port(),
         workers=1,
     )
 
@@ -42,8 +47,36 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     assert list(processes_of(directory)) == []
 
 
+@pytest.fixture
+def vigie(stack: Stack) -> Vigie:
+    return Vigie(stack.settings)
+
+
+def environment_for_another_machine(stack: Stack) -> dict[str, str]:
+    """How another machine's worker reaches this stack's database and Asterisk."""
+    return {
+        "VIGIE_DATABASE_URL": stack.database_url,
+        "VIGIE_ARI_URLS": ari_urls(stack.settings, load_secrets(stack.settings))[0],
+    }
+
+
+async def serves(stack: Stack) -> None:
+    """Waits until calls are served, by a worker that knows who is on call."""
+    engine = make_engine(stack.database_url)
+    try:
+        await check_database(engine)
+    finally:
+        await engine.dispose()
+
+    async def missing() -> str:
+        connected = await stack.asterisk.command("ari show apps") if stack.asterisk else ""
+        return "" if stack.workers["w1"].ready.is_set() and "vigie-w1" in connected else "worker w1"
+
+    await eventually(missing, within=20, hoped="a worker")
+
+
 async def test_every_program_runs_under_one_roof(stack: Stack) -> None:
-    assert [part.name for part in stack.parts] == ["PostgreSQL", "Asterisk", "worker w1", "scheduler"]
+    assert [part.name for part in stack.parts] == ["PostgreSQL", "Asterisk", "worker w1", "scheduler", "agi"]
     assert all(os.getpgid(part.pid) == part.pid for part in stack.parts)
 
 
@@ -54,9 +87,17 @@ async def test_asterisk_starts_without_a_complaint(stack: Stack) -> None:
 
 
 async def test_the_doctor_finds_all_but_the_mail_server_fit_for_service(stack: Stack) -> None:
-    findings = {finding.subject: finding for finding in await examine(stack.settings)}
-    bad = {subject for subject, finding in findings.items() if finding.verdict is Verdict.BAD}
-    assert bad == {"mail"}
+    findings: dict[str, Finding] = {}
+
+    async def wrong() -> str:
+        findings.update({finding.subject: finding for finding in await examine(stack.settings)})
+        bad = {subject for subject, finding in findings.items() if finding.verdict is Verdict.BAD}
+        return "" if bad == {"mail"} else str(bad)
+
+    await eventually(wrong, within=10, hoped="nothing is wrong but the mail server")
+    assert "s old, reaches 8.0 days ahead" in findings["snapshot"].detail
+    assert str(stack.settings.agi_port) in findings["fallback"].detail
+    assert findings["known numbers"].verdict is Verdict.DOUBTFUL, "there is no line yet"
     assert findings["mail"].remedy
     assert findings["ARI and workers"].detail == "vigie-w1"
     assert findings["trunks"].verdict is Verdict.DOUBTFUL
@@ -84,34 +125,113 @@ async def test_a_phone_that_the_site_gains_may_register_at_once(stack: Stack) ->
     await eventually(missing, within=5, hoped="Zoé's phone may register")
 
 
-async def test_a_worker_that_dies_is_replaced(stack: Stack) -> None:
-    worker = stack.workers["w1"]
-    before = worker.child.pid
-    os.kill(before, signal.SIGKILL)
+@pytest.mark.parametrize("name", ["PostgreSQL", "Asterisk", "worker w1", "scheduler", "agi"])
+async def test_whatever_is_killed_is_back_by_itself(stack: Stack, name: str) -> None:
+    keeper = stack.keepers[name]
+    before = keeper.child
+    os.kill(before.pid, signal.SIGKILL)
+    await until(
+        lambda: keeper.child is not before and keeper.ready.is_set(),
+        within=20,
+        hoped=f"another {name}",
+        instead=lambda: "there is none",
+    )
+    await serves(stack)
 
-    async def missing() -> str:
-        connected = await stack.asterisk.command("ari show apps") if stack.asterisk else ""
-        return "" if worker.child.pid != before and "vigie-w1" in connected else "worker w1"
 
-    await eventually(missing, within=20, hoped="another worker")
+async def test_a_frozen_database_and_a_frozen_asterisk_give_no_sign_of_life(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their keepers, who ask for one, end what gives none."""
+    for module in ("asterisk", "postgres"):
+        monkeypatch.setattr(f"vigie.stack.{module}.ANSWER_SECONDS", 1.5)
+    assert stack.asterisk is not None
+    cluster = PrivateCluster(stack.settings.state_dir / "postgres")
+    for name, server in {"Asterisk": stack.asterisk, "PostgreSQL": cluster}.items():
+        assert await server.answers()
+        with frozen(stack.keepers[name].child.pid):
+            assert not await server.answers()
+    await serves(stack)
+
+
+async def test_the_workers_are_restarted_one_after_the_other(stack: Stack, vigie: Vigie) -> None:
+    before = stack.workers["w1"].child.pid
+    async with listening(stack):
+        said = await vigie("restart")
+        with pytest.raises(StackError, match=r"There is no worker w7.\nThe workers are w1."):
+            await anext(restart(stack.settings, ["w7"]))
+    now = stack.workers["w1"].child.pid
+    assert said.splitlines() == ["worker w1 finishes its calls", f"worker w1 serves again (process {now})"]
+    assert now != before
+    await serves(stack)
+
+
+async def test_where_no_stack_runs_nothing_is_restarted(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"No stack runs in .*\n.*vigie up.*systemctl restart"):
+        await anext(restart(settings_of(tmp_path), []))
+
+
+async def test_asterisk_starts_again_while_the_database_is_away(stack: Stack) -> None:
+    assert stack.asterisk is not None
+    known = await stack.asterisk.command("pjsip show endpoints")
+    assert "zoe" in known
+    database, asterisk = stack.keepers["PostgreSQL"], stack.keepers["Asterisk"]
+    await database.stop()
+    try:
+        await asterisk.restart()
+        assert "zoe" in await stack.asterisk.command("pjsip show endpoints")
+    finally:
+        await database.start()
+    await serves(stack)
+
+
+async def test_a_worker_whose_name_is_taken_refuses_to_start(stack: Stack, vigie: Vigie, tmp_path: Path) -> None:
+    """In the same state directory and in another one, as on another machine; the one that serves goes on."""
+    before = stack.workers["w1"].child.pid
+    elsewhere = {"VIGIE_STATE_DIR": str(tmp_path)} | environment_for_another_machine(stack)
+    here, there = await asyncio.gather(
+        vigie("ari", "--name", "w1", status=1), vigie("ari", "--name", "w1", status=1, **elsewhere)
+    )
+    assert "A worker w1 already runs in" in here
+    assert "there is a worker of this name already" in there
+    assert stack.workers["w1"].child.pid == before
+    assert stack.workers["w1"].child.running
+
+
+async def test_a_wrong_ari_password_is_told(stack: Stack, vigie: Vigie) -> None:
+    url = {"VIGIE_ARI_URLS": f"http://vigie:wrong@127.0.0.1:{stack.settings.ari_port}/ari"}
+    said = await vigie("ari", "--name", "w9", status=1, **environment_for_another_machine(stack) | url)
+    assert "refuses user 'vigie' or its password" in said
+    assert "VIGIE_ARI_URLS must have a user and password" in said
+    assert "wrong" not in said
+
+
+@pytest.mark.parametrize("command", [["ari", "--name", "w2"], ["scheduler"]], ids=" ".join)
+async def test_a_program_tells_systemd_when_it_serves_lives_and_stops(
+    stack: Stack, command: list[str], tmp_path: Path
+) -> None:
+    environment = os.environ | stack.settings.to_environment()
+    async with heard_by_systemd(tmp_path, command, environment) as (words, program):
+        await words("READY=1")
+        await words("WATCHDOG=1")
+        program.terminate()
+        await words("STOPPING=1")
+        assert await program.wait() == 0
 
 
 async def test_a_stack_that_is_killed_takes_its_programs_along_and_starts_again(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    killed = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vigie", "up"),
-        env={**os.environ, **settings.to_environment()},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert killed.stdout is not None
-    async with asyncio.timeout(30):
-        while b"up after" not in await killed.stdout.readline():
-            assert killed.returncode is None
-    killed.kill()
-    await killed.communicate()
-
-    async with Stack(settings) as stack:  # at once: what was left is on its way out
-        assert len(stack.parts) == 4
+    """At once, while what was left is on its way out; told to stop, it leaves nothing behind."""
+    environment = os.environ | settings_of(tmp_path).to_environment()
+    async with heard_by_systemd(tmp_path, ["up"], environment) as (words, killed):
+        await words("EXTEND_TIMEOUT_USEC=")
+        await words("READY=1")
+        killed.kill()
+        await killed.wait()
+    async with heard_by_systemd(tmp_path, ["up"], environment) as (words, stopped):
+        await words("READY=1")
+        stopped.terminate()
+        await words("STOPPING=1")
+        assert await stopped.wait() == 0
 
     async def orphans() -> str:
         return ", ".join(processes_of(tmp_path))

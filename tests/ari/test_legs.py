@@ -50,7 +50,7 @@ async def test_a_caller_who_hangs_up_between_claim_and_start(
     asterisk: AriServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is ever said of such a channel: it has to be asked for."""
-    monkeypatch.setattr("ari_app.ari.client.CLAIM_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("ari_app.ari.claim.CHECK_SECONDS", 0.02)
     asterisk.will_answer("GET channels/caller", 404, {"message": "Channel not found"})
     broadcasts: asyncio.Queue[CallBroadcast] = asyncio.Queue()
     async with client(asterisk, on_broadcast=broadcasts.put_nowait) as ari:
@@ -61,7 +61,7 @@ async def test_a_caller_who_hangs_up_between_claim_and_start(
 
 
 async def test_a_claim_whose_start_falls_into_a_cut(asterisk: AriServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ari_app.ari.client.CLAIM_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("ari_app.ari.claim.CHECK_SECONDS", 0.02)
     broadcasts: asyncio.Queue[CallBroadcast] = asyncio.Queue()
     async with client(asterisk, on_broadcast=broadcasts.put_nowait) as ari:
         asterisk.will_do("GET channels/caller", asterisk.cut)

@@ -12,12 +12,12 @@ import pytest
 
 from ari_app.calls.desk import Desk
 from ari_app.calls.presence import Presence
-from ari_app.calls.prompts import Phrase, Prompts
 from ari_app.calls.take_call import take_call
 from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, Record
 from oncall.errors import UnknownNumber
 from oncall.plan import Candidate, ContactKind, ContactMethod, Line, Person, Plan, PlanStep, RingOrder, VoicemailRules
 from tests.support.fake_asterisk import PATIENCE, FakeAsterisk, Party
+from voice.prompts import Phrase, Prompts
 
 DID = "+33188000001"
 SUPPORT = Line(1, "support", "Support", "fr", DID, greeting=None, voicemail=VoicemailRules())

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ari_app.calls import comfort as comfort_module
-from ari_app.calls import hunt as hunt_module
+from ari_app.calls import confirmation
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, PlanStep, RingOrder
 from tests.calls.conftest import ALICE, BOB, CAROL, Office, person, plan, sip, until
 
@@ -144,7 +144,7 @@ async def test_in_turn_the_second_rings_only_after_the_first(office: Office) -> 
 async def test_a_machine_that_answers_and_presses_nothing_does_not_have_the_call(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hunt_module, "CONFIRM_SECONDS", 0.01)
+    monkeypatch.setattr(confirmation, "CONFIRM_SECONDS", 0.01)
     office.steps([ALICE], [BOB])
     caller = await office.call()
     machine = (await office.asterisk.rung("PJSIP/alice")).answers()

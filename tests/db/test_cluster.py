@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.disk import run_on_a_disk_of
 from vigie.errors import StackError
 from vigie.stack.postgres import PrivateCluster
 
@@ -26,6 +27,11 @@ def value(cluster: PrivateCluster, query: str) -> object:
         row = connection.execute(query.encode()).fetchone()
         assert row
         return row[0]
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or a mere entry that nobody has fetched yet."""
+    return not Path(f"/proc/{pid}/cwd").exists()
 
 
 async def test_a_cluster_lasts_from_one_start_to_the_next(cluster: PrivateCluster) -> None:
@@ -52,6 +58,19 @@ async def test_it_starts_again_after_it_was_killed(cluster: PrivateCluster) -> N
     os.kill(server.pid, signal.SIGKILL)
     await server.wait()
     server = await cluster.start()
+    assert value(cluster, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_what_a_killed_server_left_behind_is_ended_before_the_next_one_writes(cluster: PrivateCluster) -> None:
+    server = await cluster.start()
+    with psycopg.connect(cluster.url) as connection:
+        left = connection.info.backend_pid
+        os.kill(left, signal.SIGSTOP)  # so that it does not notice
+        os.kill(server.pid, signal.SIGKILL)
+        await server.wait()
+        server = await cluster.start()
+        assert ended(left)
     assert value(cluster, "SELECT 1") == 1
     await server.stop()
 
@@ -144,19 +163,6 @@ asyncio.run(main(Path(sys.argv[1])))
 
 @pytest.mark.parametrize(("size", "before"), [FULL_AT_ONCE, FULL_LATER], ids=["at once", "later"])
 def test_a_full_disk_is_told(size: str, before: str, tmp_path: Path) -> None:
-    """On a real file system of that size, in a mount namespace where an ordinary user may mount one."""
-    if subprocess.run(["unshare", "--map-root-user", "--mount", "true"], stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("this machine gives ordinary users no mount namespace of their own")
-    mount = (
-        f"mount -t tmpfs -o size={size} disk {tmp_path} && "
-        f'exec unshare --map-user={os.getuid()} --map-group={os.getgid()} "$@"'
-    )
-    program = [sys.executable, "-c", ON_A_DISK.format(before=before.strip()), str(tmp_path)]
-    told = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *program],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    told = run_on_a_disk_of(size, tmp_path, ON_A_DISK.format(before=before.strip())).stdout
     assert f"The disk that holds {tmp_path}/postgres is full" in told
     assert "Free some space there" in told

@@ -4,8 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,11 +18,12 @@ from typer.testing import CliRunner, Result
 from db.engine import make_engine
 from db.errors import AccessDenied, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
 from db.migrations import upgrade
-from db.records import Record, write
+from db.records import Record
 from db.voicemails import store_voicemail
 from oncall.outcomes import EventKind, Outcome
 from tests.support.database import administer, url_of
-from tests.support.history import StoryTeller
+from tests.support.history import StoryTeller, write
+from tests.support.post import given_outbox_rows
 from vigie.cli import command_line
 from vigie.errors import VigieError
 from vigie.stack.postgres import PrivateCluster
@@ -39,8 +42,8 @@ async def connected(url: str) -> AsyncIterator[AsyncEngine]:
 
 def happened(url: str, records: Iterable[Record]) -> None:
     async def store() -> None:
-        async with connected(url) as engine, engine.begin() as connection:
-            await write(connection, list(records))
+        async with connected(url) as engine:
+            await write(engine, records)
 
     asyncio.run(store())
 
@@ -141,7 +144,7 @@ def test_a_call_tells_its_story(vigie: Vigie, database_url: str) -> None:
 
 
 def test_before_the_first_call_there_is_none(vigie: Vigie) -> None:
-    assert printed(vigie("calls")) == printed(vigie("voicemails")) == "None yet.\n"
+    assert printed(vigie("calls")) == printed(vigie("voicemails")) == printed(vigie("outbox")) == "None yet.\n"
 
 
 def test_an_unknown_call_is_refused(vigie: Vigie) -> None:
@@ -165,6 +168,45 @@ def test_messages_are_listed_and_saved(vigie: Vigie, database_url: str, tmp_path
     assert file.read_bytes() == b"RIFF"
     (message,) = json.loads(printed(vigie("voicemails", "--json")))
     assert message["seconds"] == 65.0
+
+
+def given_mails(url: str, **values: Any) -> list[str]:
+    async def store() -> list[str]:
+        async with connected(url) as engine:
+            return [str(key) for key in await given_outbox_rows(engine, 2, **values)]
+
+    return asyncio.run(store())
+
+
+def mails(vigie: Vigie, *options: str) -> dict[str, Any]:
+    return {mail["id"]: mail for mail in json.loads(printed(vigie("outbox", "--json", *options)))}
+
+
+def test_mails_are_listed_with_what_became_of_them(vigie: Vigie, database_url: str) -> None:
+    call = str(StoryTeller().id)
+    refused = given_mails(
+        database_url, state="failed", last_error="550 no such user", template="voicemail", payload={"call_id": call}
+    )
+    waiting = given_mails(database_url)
+    assert mails(vigie).keys() == {*refused, *waiting}
+    assert mails(vigie, "--failed").keys() == {*refused}
+    told = words(vigie("outbox", "--failed"))
+    assert f"carol@example.org voicemail {call[:8]} failed 0 550 no such user" in told
+
+
+def test_mails_that_were_refused_are_sent_again_one_or_all(vigie: Vigie, database_url: str) -> None:
+    one, other = given_mails(database_url, state="failed", attempts=12)
+    assert "1 mail will be sent again" in printed(vigie("outbox", "--retry", one[:12]))
+    assert (mails(vigie)[one]["state"], mails(vigie)[one]["attempts"]) == ("pending", 0)
+    assert mails(vigie)[other]["state"] == "failed"
+    assert json.loads(printed(vigie("outbox", "--retry-failed", "--json"))) == {"due_again": 1}
+    assert mails(vigie, "--failed") == {}
+
+
+def test_a_mail_that_was_sent_is_not_sent_again(vigie: Vigie, database_url: str) -> None:
+    sent, _ = given_mails(database_url, state="sent", sent_at=datetime.now(UTC))
+    assert f"Mail {sent} to carol@example.org is sent" in str(vigie("outbox", "--retry", sent).exception)
+    assert "No mail has an id that begins with zzz" in str(vigie("outbox", "--retry", "ZZZ").exception)
 
 
 def test_a_server_of_our_own_is_started_for_the_time_of_a_command(

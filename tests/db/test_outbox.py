@@ -82,7 +82,7 @@ async def test_sent_is_a_fact_whoever_holds_the_message(engine: AsyncEngine) -> 
     await given_outbox_rows(engine)
     lost = await claimed(engine, lease=timedelta(0))
     await Outbox(engine).reclaim_overdue()
-    await Outbox(engine).mark_sent(lost)
+    await Outbox(engine).mark_sent(lost.id)
     assert await Outbox(engine).claim("email") is None
     row = await the_row(engine)
     assert row.state == "sent"
@@ -148,3 +148,35 @@ async def test_without_a_database_the_error_says_so() -> None:
     with pytest.raises(DatabaseError):
         await Outbox(engine).claim("email")
     await engine.dispose()
+
+
+async def test_a_message_that_failed_may_be_tried_again_as_if_it_were_new(engine: AsyncEngine) -> None:
+    await given_outbox_rows(engine, attempts=11)
+    parcel = await claimed(engine)
+    await Outbox(engine).fail(parcel, "550 no such user")
+    assert await Outbox(engine).retry(parcel.id)
+    again = await claimed(engine)
+    assert (again.id, again.attempts) == (parcel.id, 1)
+
+
+async def test_a_message_that_was_put_off_may_be_tried_now(engine: AsyncEngine) -> None:
+    (key,) = await given_outbox_rows(engine, due_at=datetime.now(UTC) + timedelta(hours=1))
+    assert await Outbox(engine).retry(key)
+    assert (await claimed(engine)).id == key
+
+
+async def test_a_message_that_is_sent_or_being_sent_is_not_tried_again(engine: AsyncEngine) -> None:
+    await given_outbox_rows(engine)
+    parcel = await claimed(engine)
+    assert not await Outbox(engine).retry(parcel.id)
+    await Outbox(engine).mark_sent(parcel.id)
+    assert not await Outbox(engine).retry(parcel.id)
+    assert await Outbox(engine).retry_failed() == 0
+
+
+async def test_all_that_failed_is_tried_again_and_nothing_else(engine: AsyncEngine) -> None:
+    ids = await given_outbox_rows(engine, 3, state="failed", last_error="550 no such user")
+    await given_outbox_rows(engine, due_at=datetime.now(UTC) + timedelta(hours=1))
+    assert await Outbox(engine).retry_failed() == 3
+    assert sorted([(await claimed(engine)).id for _ in ids]) == sorted(ids)
+    assert await Outbox(engine).claim("email") is None

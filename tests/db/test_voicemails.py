@@ -1,6 +1,7 @@
 """A message and the mails that tell of it are stored together, once."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,10 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.aftermath import untold_calls
 from db.errors import CallNotJournalled
-from db.records import CallOpened, write
+from db.records import CallClosed, CallOpened
 from db.voicemails import Recipient, store_missed, store_voicemail
-from tests.support.history import StoryTeller
+from oncall.outcomes import Outcome
+from tests.support.history import StoryTeller, write
 
 SPOKEN = b"RIFF....WAVEfmt "
 
@@ -46,8 +49,8 @@ async def call(engine: AsyncEngine) -> CallOpened:
         for statement in filter(str.strip, SITE.split(";")):
             await connection.execute(text(statement))
         line_id = await connection.scalar(text("SELECT id FROM line"))
-        call = StoryTeller(line_id=line_id).opened()
-        await write(connection, [call])
+    call = StoryTeller(line_id=line_id).opened()
+    await write(engine, [call])
     return call
 
 
@@ -102,3 +105,19 @@ async def test_the_server_refuses_a_sound_that_is_not_the_one_recorded(engine: A
     with pytest.raises(IntegrityError, match="voicemail_sha256_check"):
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE voicemail SET audio = 'x'"))
+
+
+async def test_whose_callers_nobody_was_told_of_is_found(engine: AsyncEngine, call: CallOpened) -> None:
+    ended = datetime.now(UTC) - timedelta(hours=1)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE call SET started_at = :at"), {"at": ended})
+    await write(engine, [CallClosed(id=call.id, ended_at=ended, outcome=Outcome.NO_MESSAGE)])
+    assert await untold_calls(engine) == [call.id]
+    assert await store_missed(engine, call.id) == [CAROL, DESK]
+    assert await untold_calls(engine) == []
+
+
+async def test_nobody_is_told_of_a_missing_message_that_is_there(engine: AsyncEngine, call: CallOpened) -> None:
+    await store_voicemail(engine, call.id, SPOKEN, 4200)
+    assert await store_missed(engine, call.id) == []
+    assert await rows(engine, "SELECT DISTINCT template FROM outbox") == [("voicemail",)]

@@ -45,6 +45,19 @@ def test_the_subject_says_who_called_which_line_and_when(template: str, language
     assert writer.write(template, STORY, language).subject == subject
 
 
+@pytest.mark.parametrize(
+    ("language", "tag", "words"), [("fr", "— secours", "servi par le secours"), ("en", "— fallback", "by the fallback")]
+)
+@pytest.mark.parametrize("template", ["voicemail", "no_message"])
+def test_a_call_that_came_by_the_fallback_says_so(template: str, language: str, tag: str, words: str) -> None:
+    message = writer.write(template, replace(STORY, by_fallback=True), language)
+    assert message.subject.endswith(tag)
+    assert words in message.text
+    assert words in message.html
+    usual = writer.write(template, STORY, language)
+    assert not any(words in body or tag in body for body in (usual.subject, usual.text, usual.html))
+
+
 @pytest.mark.parametrize("language", WORDINGS)
 @pytest.mark.parametrize("template", ["voicemail", "no_message"])
 def test_text_and_html_tell_who_was_tried_and_how_it_ended(template: str, language: str) -> None:
@@ -172,3 +185,14 @@ def test_every_way_an_attempt_can_end_has_words(language: str) -> None:
 
 def test_a_language_that_we_do_not_speak_is_answered_in_french() -> None:
     assert writer.write("voicemail", STORY, "br").language == "fr"
+
+
+@pytest.mark.parametrize(("language", "said"), [("fr", "trop volumineux"), ("en", "too big")])
+def test_a_recording_that_is_not_attached_is_said_to_be_kept(language: str, said: str) -> None:
+    message = writer.write("voicemail", STORY, language, attach=False)
+    assert message.attachments == ()
+    for words in (message.text, message.html):
+        assert said in words
+        assert "vigie voicemails --save" in words
+        assert "is attached" not in words
+        assert "est joint" not in words

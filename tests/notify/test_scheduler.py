@@ -33,10 +33,12 @@ async def server() -> AsyncIterator[MailServer]:
 
 
 @asynccontextmanager
-async def running(database_url: str, smtp_url: str, tick_seconds: float = NEVER) -> AsyncIterator[asyncio.Event]:
+async def running(
+    home: Path, database_url: str, smtp_url: str, tick_seconds: float = NEVER
+) -> AsyncIterator[asyncio.Event]:
     """A scheduler that runs meanwhile; the event stops it."""
     stop = asyncio.Event()
-    settings = settings_for(database_url, smtp_url, tick_seconds=tick_seconds)
+    settings = settings_for(home, database_url, smtp_url, tick_seconds=tick_seconds)
     scheduler = asyncio.create_task(run_scheduler(settings, stop))
     try:
         yield stop
@@ -46,7 +48,7 @@ async def running(database_url: str, smtp_url: str, tick_seconds: float = NEVER)
 
 
 def settings_for(
-    database_url: str, smtp_url: str, mail_from: str = "vigie@example.org", tick_seconds: float = NEVER
+    home: Path, database_url: str, smtp_url: str, mail_from: str = "vigie@example.org", tick_seconds: float = NEVER
 ) -> SchedulerSettings:
     return SchedulerSettings(
         database_url=database_url,
@@ -54,24 +56,25 @@ def settings_for(
         mail_from=mail_from,
         region="FR",
         zone=ZoneInfo("Europe/Paris"),
+        receipts=home / "receipts",
         tick_seconds=tick_seconds,
     )
 
 
 async def test_what_waited_for_the_start_leaves_then(
-    server: MailServer, engine: AsyncEngine, database_url: str
+    server: MailServer, engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
-    async with running(database_url, server.url):
+    async with running(tmp_path, database_url, server.url):
         await server.receives()
 
 
 async def test_a_message_leaves_as_soon_as_it_is_stored(
-    server: MailServer, engine: AsyncEngine, database_url: str
+    server: MailServer, engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     line = await given_a_line(engine, DESK)
     await given_a_voicemail(engine, line)
-    async with running(database_url, server.url):
+    async with running(tmp_path, database_url, server.url):
         await server.receives()
         for count in range(2, 5):
             await given_a_voicemail(engine, line)
@@ -79,10 +82,10 @@ async def test_a_message_leaves_as_soon_as_it_is_stored(
 
 
 async def test_the_clock_brings_back_what_no_hint_tells_of(
-    server: MailServer, engine: AsyncEngine, database_url: str
+    server: MailServer, engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     await server.stop()
-    async with running(database_url, server.url, tick_seconds=OFTEN):
+    async with running(tmp_path, database_url, server.url, tick_seconds=OFTEN):
         await given_a_voicemail(engine, await given_a_line(engine, DESK))
         await eventually(lambda: _complains_of_the_server(engine))
         await server.start()
@@ -97,6 +100,7 @@ async def test_a_database_that_is_away_is_waited_for_in_few_words(
     server: MailServer,
     engine: AsyncEngine,
     database_url: str,
+    tmp_path: Path,
     cluster: PrivateCluster,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -106,7 +110,7 @@ async def test_a_database_that_is_away_is_waited_for_in_few_words(
     async def said(words: str) -> bool:
         return words in caplog.text
 
-    async with running(database_url, server.url, tick_seconds=OFTEN):
+    async with running(tmp_path, database_url, server.url, tick_seconds=OFTEN):
         await server.receives()
         with database_away(engine, cluster):
             await eventually(lambda: said("sending mail waits, the database is away"))
@@ -117,11 +121,11 @@ async def test_a_database_that_is_away_is_waited_for_in_few_words(
 
 
 async def test_told_to_stop_it_finishes_the_mail_in_hand(
-    server: MailServer, engine: AsyncEngine, database_url: str
+    server: MailServer, engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
     server.may_reply.clear()
-    async with running(database_url, server.url) as stop:
+    async with running(tmp_path, database_url, server.url) as stop:
         await server.is_sent_data()
         stop.set()
         server.may_reply.set()
@@ -130,16 +134,16 @@ async def test_told_to_stop_it_finishes_the_mail_in_hand(
 
 
 async def test_a_mail_that_takes_too_long_is_left_to_the_next_start(
-    server: MailServer, engine: AsyncEngine, database_url: str, monkeypatch: pytest.MonkeyPatch
+    server: MailServer, engine: AsyncEngine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scheduler.run.GRACE_SECONDS", 0.05)
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
     server.may_reply.clear()
-    async with running(database_url, server.url):
+    async with running(tmp_path, database_url, server.url):
         await server.is_sent_data()
     assert (await outbox(engine))[DESK].state == "pending"
     server.may_reply.set()
-    async with running(database_url, server.url):
+    async with running(tmp_path, database_url, server.url):
         await server.receives()
 
 
@@ -175,14 +179,14 @@ async def _is_sent(engine: AsyncEngine) -> bool:
     return (await outbox(engine))[DESK].state == "sent"
 
 
-async def test_settings_that_cannot_be_understood_end_it_at_once(database_url: str) -> None:
+async def test_settings_that_cannot_be_understood_end_it_at_once(database_url: str, tmp_path: Path) -> None:
     stop = asyncio.Event()
     with pytest.raises(BadMailSetting, match="VIGIE_SMTP_URL"):
-        await run_scheduler(settings_for(database_url, "mail.example.org"), stop)
+        await run_scheduler(settings_for(tmp_path, database_url, "mail.example.org"), stop)
     with pytest.raises(BadMailSetting, match="VIGIE_MAIL_FROM"):
-        await run_scheduler(settings_for(database_url, "smtp://127.0.0.1", mail_from="Vigie"), stop)
+        await run_scheduler(settings_for(tmp_path, database_url, "smtp://127.0.0.1", mail_from="Vigie"), stop)
     with pytest.raises(WrongUrl):
-        await run_scheduler(settings_for("mysql://127.0.0.1/vigie", "smtp://127.0.0.1"), stop)
+        await run_scheduler(settings_for(tmp_path, "mysql://127.0.0.1/vigie", "smtp://127.0.0.1"), stop)
 
 
 async def test_what_is_asked_for_during_the_work_is_done_after_it() -> None:

@@ -2,22 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.errors import DatabaseError
 from notify.backoff import Backoff
-from notify.email import EmailTransport, parse_sender
-from notify.messages import MessageWriter
 from notify.outbox import Outbox
-from notify.sender import Sender
-from notify.smtp import SmtpServer
-from notify.stories import StoryReader
-from tests.support.mail_server import Delivery, MailServer
+from notify.receipts import Receipts
+from tests.notify.conftest import by_recipient, sender_to, states
+from tests.support.mail_server import MailServer
 from tests.support.post import (
     SOUND,
     database_away,
@@ -30,41 +25,14 @@ from tests.support.post import (
 )
 from vigie.stack.postgres import PrivateCluster
 
-AT_ONCE = Backoff(first=timedelta(0), most=timedelta(0))
 DESK, CAROL = "desk@example.org", "carol@example.org"
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    async with MailServer() as server:
-        yield server
-
-
-def sender_to(server: MailServer, engine: AsyncEngine, hold: Backoff = AT_ONCE) -> Sender:
-    return Sender(
-        Outbox(engine),
-        StoryReader(engine, ZoneInfo("Europe/Paris")),
-        MessageWriter("FR"),
-        EmailTransport(SmtpServer.parse(server.url), parse_sender("Vigie <vigie@example.org>")),
-        hold=hold,
-    )
-
-
-def by_recipient(deliveries: list[Delivery]) -> dict[str, Delivery]:
-    found = {delivery.recipient: delivery for delivery in deliveries}
-    assert len(found) == len(deliveries), "nobody receives a mail twice"
-    return found
-
-
-async def states(engine: AsyncEngine) -> dict[str, str]:
-    return {recipient: row.state for recipient, row in (await outbox(engine)).items()}
-
-
 async def test_each_recipient_reads_the_message_in_their_language_and_hears_it(
-    server: MailServer, engine: AsyncEngine
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
 ) -> None:
     call = await given_a_voicemail(engine, await given_a_line(engine, DESK, english=CAROL))
-    await sender_to(server, engine).send_due()
+    await sender_to(server, engine, receipts).send_due()
     mails = by_recipient(await server.receives(2))
     assert mails[DESK].mail["Subject"] == "Message vocal de 06 12 34 56 78 — Support (23/11/2026 07:12)"
     assert mails[CAROL].mail["Subject"] == "Voicemail from 06 12 34 56 78 — Support (23 Nov 2026 07:12)"
@@ -81,20 +49,22 @@ async def test_each_recipient_reads_the_message_in_their_language_and_hears_it(
     assert await states(engine) == {DESK: "sent", CAROL: "sent"}
 
 
-async def test_a_call_without_a_message_is_told_of_without_sound(server: MailServer, engine: AsyncEngine) -> None:
+async def test_a_call_without_a_message_is_told_of_without_sound(
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
+) -> None:
     await given_a_missed_call(engine, await given_a_line(engine, DESK))
-    await sender_to(server, engine).send_due()
+    await sender_to(server, engine, receipts).send_due()
     (delivery,) = await server.receives()
     assert str(delivery.mail["Subject"]).startswith("Appel sans message de 06 12 34 56 78")
     assert list(delivery.mail.iter_attachments()) == []
 
 
 async def test_through_a_server_that_is_down_then_back_mails_are_sent_once(
-    server: MailServer, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "notify")
     await given_a_voicemail(engine, await given_a_line(engine, DESK, english=CAROL))
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     await server.stop()
     for _ in range(3):
         await sender.send_due()
@@ -113,9 +83,11 @@ async def test_through_a_server_that_is_down_then_back_mails_are_sent_once(
     assert "The server can be used again" in caplog.messages
 
 
-async def test_a_server_that_cannot_be_used_is_left_alone_for_a_while(server: MailServer, engine: AsyncEngine) -> None:
+async def test_a_server_that_cannot_be_used_is_left_alone_for_a_while(
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
+) -> None:
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
-    sender = sender_to(server, engine, hold=Backoff(timedelta(hours=1), timedelta(hours=1)))
+    sender = sender_to(server, engine, receipts, hold=Backoff(timedelta(hours=1), timedelta(hours=1)))
     server.refuses(DESK, "421 4.3.2 try again later")
     await sender.send_due()
     await sender.send_due()
@@ -123,10 +95,10 @@ async def test_a_server_that_cannot_be_used_is_left_alone_for_a_while(server: Ma
     assert await states(engine) == {DESK: "pending"}
 
 
-async def test_greylisting_puts_off_one_mail_only(server: MailServer, engine: AsyncEngine) -> None:
+async def test_greylisting_puts_off_one_mail_only(server: MailServer, engine: AsyncEngine, receipts: Receipts) -> None:
     server.refuses(DESK, "451 4.7.1 greylisted, come back later")
     await given_a_voicemail(engine, await given_a_line(engine, DESK, CAROL))
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     await sender.send_due()
     assert await states(engine) == {DESK: "pending", CAROL: "sent"}
     await sender.send_due()
@@ -137,11 +109,11 @@ async def test_greylisting_puts_off_one_mail_only(server: MailServer, engine: As
 
 
 async def test_one_recipient_refused_for_good_fails_alone_and_is_named(
-    server: MailServer, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.refuses(DESK, "550 5.1.1 no such user")
     await given_a_voicemail(engine, await given_a_line(engine, DESK, CAROL))
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     await sender.send_due()
     await make_due(engine)
     await sender.send_due()
@@ -152,11 +124,11 @@ async def test_one_recipient_refused_for_good_fails_alone_and_is_named(
 
 
 async def test_no_reply_to_a_mail_means_it_is_sent_again_under_the_same_id(
-    server: MailServer, engine: AsyncEngine
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
 ) -> None:
     server.hangs_up_before_reply = 1
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     await sender.send_due()
     assert await states(engine) == {DESK: "pending"}
     await make_due(engine)
@@ -166,51 +138,53 @@ async def test_no_reply_to_a_mail_means_it_is_sent_again_under_the_same_id(
     assert delivery.mail["Message-ID"] == f"<{(await outbox(engine))[DESK].id}@example.org>"
 
 
-async def test_hanging_up_after_the_reply_is_no_reason_to_send_again(server: MailServer, engine: AsyncEngine) -> None:
+async def test_hanging_up_after_the_reply_is_no_reason_to_send_again(
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
+) -> None:
     server.closes_after_reply = True
     line = await given_a_line(engine, DESK)
     for _ in range(5):
         await given_a_voicemail(engine, line)
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     await sender.send_due()
     await make_due(engine)
     await sender.send_due()
     assert server.data_commands == len(server.deliveries) == 5
 
 
-async def test_many_mails_go_over_few_connections(server: MailServer, engine: AsyncEngine) -> None:
+async def test_many_mails_go_over_few_connections(server: MailServer, engine: AsyncEngine, receipts: Receipts) -> None:
     line = await given_a_line(engine, DESK)
     for _ in range(12):
         await given_a_missed_call(engine, line)
-    await sender_to(server, engine).send_due()
+    await sender_to(server, engine, receipts).send_due()
     assert len(await server.receives(12)) == 12
     assert server.connections <= 4
 
 
-async def test_two_schedulers_share_the_work(server: MailServer, engine: AsyncEngine) -> None:
+async def test_two_schedulers_share_the_work(server: MailServer, engine: AsyncEngine, receipts: Receipts) -> None:
     line = await given_a_line(engine, DESK)
     for _ in range(12):
         await given_a_missed_call(engine, line)
-    await asyncio.gather(*(sender_to(server, engine).send_due() for _ in range(2)))
+    await asyncio.gather(*(sender_to(server, engine, receipts).send_due() for _ in range(2)))
     ids = [delivery.mail["Message-ID"] for delivery in await server.receives(12)]
     assert len(ids) == len(set(ids)) == 12
 
 
 async def test_a_mail_that_cannot_be_written_holds_up_no_other(
-    server: MailServer, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, caplog: pytest.LogCaptureFixture
 ) -> None:
     await given_outbox_rows(engine, recipient="odd@example.org", template="no_such_template", payload={})
     await given_a_missed_call(engine, await given_a_line(engine, DESK))
-    await sender_to(server, engine).send_due()
+    await sender_to(server, engine, receipts).send_due()
     assert await states(engine) == {"odd@example.org": "pending", DESK: "sent"}
     assert "cannot be written" in caplog.text
 
 
 async def test_a_mail_taken_while_the_database_is_away_is_not_sent_again(
-    server: MailServer, engine: AsyncEngine, cluster: PrivateCluster
+    server: MailServer, engine: AsyncEngine, receipts: Receipts, cluster: PrivateCluster
 ) -> None:
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     server.may_reply.clear()
     sending = asyncio.create_task(sender.send_due())
     await server.is_sent_data()
@@ -226,12 +200,12 @@ async def test_a_mail_taken_while_the_database_is_away_is_not_sent_again(
 
 
 async def test_told_to_stop_it_finishes_the_mail_in_hand_and_begins_no_other(
-    server: MailServer, engine: AsyncEngine
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
 ) -> None:
     line = await given_a_line(engine, DESK)
     for _ in range(8):
         await given_a_missed_call(engine, line)
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     server.may_reply.clear()
     sending = asyncio.create_task(sender.send_due())
     await server.is_sent_data(4)
@@ -242,9 +216,11 @@ async def test_told_to_stop_it_finishes_the_mail_in_hand_and_begins_no_other(
     assert await Outbox(engine).count_due("email") == 4
 
 
-async def test_cut_short_it_leaves_the_mail_to_the_next_scheduler(server: MailServer, engine: AsyncEngine) -> None:
+async def test_cut_short_it_leaves_the_mail_to_the_next_scheduler(
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
+) -> None:
     await given_a_voicemail(engine, await given_a_line(engine, DESK))
-    sender = sender_to(server, engine)
+    sender = sender_to(server, engine, receipts)
     server.may_reply.clear()
     sending = asyncio.create_task(sender.send_due())
     await server.is_sent_data()
@@ -253,5 +229,5 @@ async def test_cut_short_it_leaves_the_mail_to_the_next_scheduler(server: MailSe
     await sender.close()
     assert await Outbox(engine).count_due("email") == 1
     server.may_reply.set()
-    await sender_to(server, engine).send_due()
+    await sender_to(server, engine, receipts).send_due()
     assert await states(engine) == {DESK: "sent"}

@@ -47,6 +47,10 @@ class AriServer:
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     connections: int = 0
+    variables: dict[str, str] = field(default_factory=lambda: {"EPOCH": "1795636159"})
+    """The global variables."""
+    applications: list[str] = field(default_factory=list)
+    startup_time: str = NOW
     copies: int = 1
     """How often each event is sent."""
     late: bool = False
@@ -60,7 +64,7 @@ class AriServer:
     _port: int = 0
     _socket: ServerConnection | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _sending: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _sending: asyncio.Queue[str | tuple[str, ...]] = field(default_factory=asyncio.Queue)
 
     async def __aenter__(self) -> Self:
         await self.listen()
@@ -77,6 +81,8 @@ class AriServer:
         """Goes away altogether: the connection is cut and new ones are refused."""
         assert self._server is not None
         self.cut()
+        for socket in self._server.connections:
+            socket.transport.abort()  # also one that hangs
         self._server.close()
         await self._server.wait_closed()
 
@@ -179,6 +185,20 @@ class AriServer:
         """Sends a frame that is no event at all."""
         self._sending.put_nowait(frame)
 
+    def fragment(self, *parts: str) -> None:
+        """Sends one frame in parts."""
+        self._sending.put_nowait(parts)
+
+    def hang(self) -> None:
+        """From now on hears nothing of what comes over this connection, not even a ping."""
+        assert self._socket is not None
+        self._socket.transport.pause_reading()
+
+    async def bid_farewell(self, code: int, reason: str) -> None:
+        """Ends the connection as the protocol wants it, and waits for the answer."""
+        assert self._socket is not None
+        await self._socket.close(code, reason)
+
     def cut(self) -> None:
         """Cuts the connection as a broken network does: no farewell, and what was not sent yet is lost."""
         self._sending = asyncio.Queue()
@@ -235,7 +255,7 @@ class AriServer:
         finally:
             sending.cancel()
 
-    async def _send_all(self, socket: ServerConnection, frames: asyncio.Queue[str]) -> None:
+    async def _send_all(self, socket: ServerConnection, frames: asyncio.Queue[str | tuple[str, ...]]) -> None:
         while True:
             await socket.send(await frames.get())
 
@@ -263,6 +283,17 @@ class AriServer:
     def _usual(self, request: Request) -> tuple[int, Any]:
         if request.name == "GET channels":
             return 200, list(self.channels.values())
+        if request.name == "GET asterisk/info":
+            return 200, {"status": {"startup_time": self.startup_time}}
+        if request.name == "GET asterisk/variable":
+            return 200, {"value": self.variables.get(request.query["variable"], "")}
+        if request.name == "POST asterisk/variable":
+            if "value" in request.query:
+                self.variables[request.query["variable"]] = request.query["value"]
+            else:
+                self.variables.pop(request.query["variable"], None)
+        if request.name == "GET applications":
+            return 200, [{"name": name} for name in self.applications]
         if request.method == "POST" and request.path.count("/") == 1 and request.path.startswith("channels/"):
             return 200, self.known(request.path.removeprefix("channels/"))
         return 204, None

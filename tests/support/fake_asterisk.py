@@ -46,6 +46,8 @@ class Party:
         self.music = False
         self.bridged_with: set[str] = set()
         self.in_fallback = False
+        self.replied = True
+        """Whether anything, be it "100 Trying", has come back to the INVITE that rings it."""
 
     def rings(self) -> None:
         self._tell(ChannelStateChange(channel=self._in("Ringing")))
@@ -100,6 +102,8 @@ class FakeAsterisk:
         """What was asked for with the last recording."""
         self.broken: set[str] = set()
         """Verbs ("addChannel", "play", …) that Asterisk answers with 500."""
+        self.silent_trunks: set[str] = set()
+        """The trunks that answer no OPTIONS."""
         self.on_device_state: Any = None
         self._by_endpoint: dict[str, asyncio.Queue[Party]] = {}
         self._callers = 0
@@ -151,6 +155,11 @@ class FakeAsterisk:
                 raise request_failed(uri, 500, "broken by the test")
             case ["DELETE", "channels", channel]:
                 self.parties[channel].hangs_up()
+            case ["GET", "endpoints", "PJSIP", watch]:
+                trunk = watch.removeprefix("trunk-").removesuffix(".watch")
+                return {"state": "offline" if trunk in self.silent_trunks else "online"}
+            case ["GET", "channels", channel, "variable"]:
+                return {"value": channel if self.parties[channel].replied else ""}
             case ["GET", "channels"]:
                 return msgspec.to_builtins([party.channel for party in self._alive()])
             case [_, "channels", channel, *verb]:

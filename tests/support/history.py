@@ -1,9 +1,13 @@
 """Records of made-up calls, for tests of what is written and read back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.history import HistoryWriter
 from db.records import (
     AttemptAnswered,
     AttemptClosed,
@@ -13,11 +17,21 @@ from db.records import (
     CallEvent,
     CallOpened,
     Record,
+    encode,
 )
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import ContactKind
 
 NIGHT = datetime(2026, 11, 23, 3, 12, tzinfo=UTC)
+
+
+async def write(engine: AsyncEngine, records: Iterable[Record]) -> None:
+    """Has ``records``, of which none may need another, in the database."""
+    writer = HistoryWriter(engine)
+    try:
+        assert await writer.write([encode(record) for record in records]) == []
+    finally:
+        await writer.close()
 
 
 @dataclass

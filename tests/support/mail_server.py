@@ -36,6 +36,15 @@ class MailServer:
     hangs_up_before_reply: int = 0
     """How many of the next mails are met with a closed connection instead of a reply."""
     closes_after_reply: bool = False
+    ill_at: str | None = None
+    """The command to which it does not reply as it should: EHLO, MAIL, RCPT, DATA, QUIT; or "banner", before any; or
+    "end", when the whole mail has been taken in."""
+    illness: str = "hangs up"
+    """What it does then: "hangs up", "says nothing", or "trickles": one byte at a time, and at last the whole reply."""
+    largest: int | None = None
+    """The size in bytes that a mail may have; it is told to the client."""
+    largest_taken: int | None = None
+    """The same, but it turns out only when the mail is there."""
     may_reply: asyncio.Event = field(default_factory=asyncio.Event)
     deliveries: list[Delivery] = field(default_factory=list)
     data_commands: int = 0
@@ -74,6 +83,12 @@ class MailServer:
         for connection in self._open:
             connection.cut()
         self._open.clear()
+
+    def falls_ill(self, at: str, illness: str) -> None:
+        self.ill_at, self.illness = at, illness
+
+    def recovers(self) -> None:
+        self.ill_at = None
 
     def refuses(self, recipient: str, *replies: str) -> None:
         self.refusals[recipient] = list(replies)
@@ -117,6 +132,8 @@ class MailServer:
             server.cut()
             return "421 never sent"
         assert isinstance(envelope.content, bytes)
+        if self.largest_taken is not None and len(envelope.content) > self.largest_taken:
+            return "552 5.3.4 message too big"
         mail = message_from_bytes(envelope.content, policy=default)
         assert isinstance(mail, EmailMessage)
         (recipient,) = envelope.rcpt_tos
@@ -134,6 +151,7 @@ class _Connection(SMTP):
         super().__init__(
             mail_server,
             hostname="mail.test",
+            data_size_limit=mail_server.largest,
             tls_context=None if mail_server.tls_from_start else mail_server.tls,
             require_starttls=mail_server.tls is not None and not mail_server.tls_from_start,
             auth_required=login is not None,
@@ -142,6 +160,8 @@ class _Connection(SMTP):
         )
         self._mail_server = mail_server
         self.number = 0
+        self._stage = "banner"
+        self._smtp_methods = {name: self._staged(name, method) for name, method in self._smtp_methods.items()}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -157,6 +177,28 @@ class _Connection(SMTP):
 
     def cut(self) -> None:
         self._line.close()
+
+    async def push(self, status: Any) -> None:
+        """Sends a reply, in the way in which the server replies at this stage."""
+        stage, self._stage = self._stage, "end" if self._stage == "DATA" else self._stage
+        if stage != self._mail_server.ill_at:
+            await super().push(status)
+        elif self._mail_server.illness == "hangs up":
+            self.cut()
+        elif self._mail_server.illness == "says nothing":
+            await asyncio.Event().wait()  # to the end of the connection
+        else:
+            reply = status if isinstance(status, bytes) else status.encode()
+            for byte in reply + b"\r\n":
+                self._writer.write(bytes([byte]))
+                await asyncio.sleep(0.002)
+
+    def _staged(self, name: str, method: Any) -> Any:
+        async def staged(argument: str | None) -> None:
+            self._stage = name
+            await method(argument)
+
+        return staged
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         await super().smtp_DATA(arg)

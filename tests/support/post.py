@@ -11,11 +11,10 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.models import OutboxMessage
-from db.records import write
 from db.voicemails import store_missed, store_voicemail
 from oncall.outcomes import Disposition
 from tests.support.database import administer
-from tests.support.history import StoryTeller
+from tests.support.history import StoryTeller, write
 from vigie.stack.postgres import PrivateCluster
 
 DEADLINE_SECONDS = 10
@@ -78,8 +77,7 @@ async def _given_a_call(engine: AsyncEngine, line_id: int, caller: str | None) -
         *teller.attempt(Disposition.NO_ANSWER, "Alice"),
         *teller.attempt(Disposition.BUSY, "Bob"),
     ]
-    async with engine.begin() as connection:
-        await write(connection, records)
+    await write(engine, records)
     return teller.id
 
 

@@ -8,14 +8,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "oncall": set(),
+    "voice": set(),
     "db": {"oncall"},
     "notify": {"oncall", "db"},
     "ari_app.ari": set(),
-    "ari_app": {"oncall", "db", "notify", "ari_app.ari"},
+    "ari_app": {"oncall", "voice", "db", "notify", "ari_app.ari"},
     "scheduler": {"oncall", "db", "notify"},
-    "agi_scripts": {"oncall", "db", "notify"},
-    "vigie": {"oncall", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts"},
-    "lab": {"oncall", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts", "vigie"},
+    "agi_scripts": {"oncall", "voice", "db", "notify"},
+    "vigie": {"oncall", "voice", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts"},
+    "lab": {"oncall", "voice", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts", "vigie"},
 }
 OURS = {package.partition(".")[0] for package in MAY_IMPORT} | {"tests"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ari_app.calls.numbers import e164, spoken
+from oncall.numbers import e164, spoken
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,16 @@ def test_a_trunk_is_known_by_its_address_and_leads_to_the_lines() -> None:
     assert "registration" not in objects
 
 
+def test_a_trunk_is_watched_by_an_endpoint_that_nobody_calls_by() -> None:
+    config = configuration(CARRIER, ACCOUNT)["pjsip.conf"]
+    watched, trunk = sections(config, "trunk-backup.watch"), sections(config, "trunk-backup")
+    assert watched["aor"]["contact"] == trunk["aor"]["contact"]
+    assert int(watched["aor"]["qualify_frequency"]) + int(watched["aor"]["qualify_timeout"]) <= 20
+    assert watched["endpoint"]["outbound_auth"] == "trunk-backup"
+    assert "identify" not in watched, "whoever calls from there is the trunk"
+    assert "qualify_frequency" not in trunk["aor"], "Asterisk would not call by a trunk that is silent to OPTIONS"
+
+
 def test_a_trunk_with_a_user_name_registers() -> None:
     objects = sections(configuration(ACCOUNT)["pjsip.conf"], "trunk-backup")
     assert objects["registration"]["server_uri"] == "sip:sip.example.org:5070"
@@ -56,17 +66,40 @@ def test_a_phone_must_say_its_own_password_and_dials_nothing() -> None:
     assert config["extensions.conf"].partition("[vigie-phones]")[2].strip() == ""
 
 
-def test_the_dialplan_never_calls_out() -> None:
+def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None:
+    """Only Dial() calls out, and only with what we have put into AstDB; nobody else can write that family."""
     dialplan = configuration(CARRIER, phones=["alice"])["extensions.conf"]
-    instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)", dialplan, re.MULTILINE)
+    instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)\((.*)\)", dialplan, re.MULTILINE)
     harmless = {"Set", "StasisBroadcast", "Log", "Goto", "GotoIf", "NoOp", "Answer", "Playback", "Hangup"}
-    assert set(instructions) <= harmless
+    harmless |= {"AGI", "Gosub", "Return", "Read", "Record"}
+    assert {application for application, _ in instructions} == harmless | {"Dial"}
+    dialled = [arguments for application, arguments in instructions if application == "Dial"]
+    assert dialled == [
+        "${FILTER(A-Za-z0-9@/+_.\\x2d,${CUT(VIGIE_WHO,|,1)})},${FILTER(0-9,${CUT(VIGIE_WHO,|,2)})},gimU(vigie-confirm)"
+    ]
+    written = [arguments for _, arguments in instructions if re.match(r"_*VIGIE_WHO=|DB\(", arguments)]
+    assert [text.partition("=")[0] for text in written] == ["VIGIE_WHO", "DB(vigie-calls/${VIGIE_CALL})"]
+    assert written[0] == "VIGIE_WHO=${DB(vigie-who/${VIGIE_LINE}/${VIGIE_N})}"
+
+
+def test_what_the_caller_sends_is_filtered_before_it_is_used() -> None:
+    dialplan = configuration(CARRIER)["extensions.conf"]
+    raw = [line for line in dialplan.splitlines() if "${EXTEN}" in line or "${CALLERID(num)}" in line]
+    assert len(raw) == 4
+    assert all(re.search(r"\$\{FILTER\((\+0-9|!-~),\$\{(EXTEN|CALLERID\(num\))\}\)\}", line) for line in raw)
+    assert "CALLERID(name)}" not in dialplan
+
+
+def test_the_fallback_is_reached_on_this_machine_with_a_password_of_this_installation() -> None:
+    dialplan = configuration(CARRIER, settings=Settings(agi_port=4999))["extensions.conf"]
+    assert f"AGI(agi://127.0.0.1:4999,{SECRETS.agi_password})" in dialplan
 
 
 def test_nobody_is_let_in_without_a_name_and_nobody_transfers() -> None:
     config = configuration(CARRIER, ACCOUNT, phones=["alice"])
     assert "identifier_anonymous" not in config["modules.conf"]
-    assert "app_dial" not in config["modules.conf"]
+    assert "app_originate" not in config["modules.conf"]
+    assert "app_system" not in config["modules.conf"]
     assert sections(config["pjsip.conf"], "vigie-party")["endpoint"]["allow_transfer"] == "no"
 
 

@@ -46,6 +46,7 @@ def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
         ("ARI_PORT", "none"),
         ("ARI_PORT", "0"),
         ("WORKERS", "0"),
+        ("DRAIN_SECONDS", "-1"),
         ("LANGUAGE", "de"),
         ("REGION", "France"),
         ("ZONE", "Europe/Paname"),

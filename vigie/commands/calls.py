@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from db.queries import CallSummary, Moment, call_timeline, find_calls, recent_calls
+from oncall.outcomes import Route
 from vigie.commands.database import opened
 from vigie.commands.printing import AsJson, duration, local, print_json, print_table
 from vigie.errors import VigieError
@@ -52,10 +53,11 @@ def _print_list(found: list[CallSummary], settings: Settings, as_json: bool) -> 
             call.outcome or "in progress",
             call.answered_by,
             duration(call.seconds),
+            "" if call.route == Route.WORKER else call.route,
         )
         for call in found
     )
-    print_table(("Id", "Time", "Line", "Caller", "Outcome", "Answered by", "Length"), rows)
+    print_table(("Id", "Time", "Line", "Caller", "Outcome", "Answered by", "Length", "Fallback"), rows)
 
 
 def _print_story(call: CallSummary, story: list[Moment], settings: Settings, as_json: bool) -> None:
@@ -64,7 +66,7 @@ def _print_story(call: CallSummary, story: list[Moment], settings: Settings, as_
         return
     typer.echo(
         f"{call.caller or 'withheld'} to {call.line or call.did}, {local(call.started_at, settings.zone_info)}: "
-        f"{call.outcome or 'in progress'}"
+        f"{call.outcome or 'in progress'}" + ("" if call.route == Route.WORKER else f" (by the fallback: {call.route})")
     )
     rows = (
         (f"{moment.seconds:.3f}", moment.who, moment.what.replace("_", " "), moment.why, moment.sip, moment.q850)

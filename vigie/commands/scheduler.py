@@ -14,6 +14,7 @@ from vigie.addresses import database_url
 from vigie.errors import SettingsError
 from vigie.logs import configure_logging
 from vigie.settings import Settings, read_settings
+from vigie.supervisor import supervised
 
 
 def scheduler(
@@ -32,7 +33,8 @@ async def _serve(settings: SchedulerSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_scheduler(settings, stop)
+    async with supervised(stop) as supervisor:
+        await run_scheduler(settings, stop, supervisor.ready)
 
 
 def scheduler_settings(settings: Settings) -> SchedulerSettings:
@@ -43,5 +45,6 @@ def scheduler_settings(settings: Settings) -> SchedulerSettings:
         mail_from=settings.mail_from,
         region=settings.region,
         zone=settings.zone_info,
+        receipts=settings.state_dir / "receipts",
         logs=(settings.state_dir / "log", settings.state_dir / "asterisk" / "log"),
     )

@@ -10,15 +10,18 @@ from rich.console import Console
 from sqlalchemy import func, select
 
 from db.engine import make_engine
+from db.errors import DatabaseError, explained
 from db.models import Line
 from vigie.settings import Settings, read_settings
+from vigie.stack.control import listening
 from vigie.stack.stack import Stack
+from vigie.supervisor import supervised
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 def up() -> None:
-    """Run database, Asterisk, workers and scheduler on this machine until Ctrl-C."""
+    """Run the database, Asterisk and all of Vigie on this machine until Ctrl-C, and start again whatever dies."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     asyncio.run(_run(read_settings()))
@@ -27,26 +30,29 @@ def up() -> None:
 async def _run(settings: Settings) -> None:
     task = asyncio.current_task()
     assert task is not None
-    leaving = False
+    stack = Stack(settings)
+    leaving = asyncio.Event()
 
     def leave() -> None:
-        nonlocal leaving
-        if not leaving:
-            leaving = True
-            console.print("stopping; calls in progress are let finish")
-            task.cancel()
+        if leaving.is_set():
+            stack.hurry()
+            return
+        leaving.set()
+        console.print("stopping; calls in progress are let finish, unless you ask again")
+        task.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, leave)
     began = time.monotonic()
     try:
-        async with Stack(settings) as stack:
+        async with supervised(leaving) as supervisor, stack, listening(stack):
             _show(stack, time.monotonic() - began)
+            supervisor.ready("all parts run")
             await _suggest(stack)
-            raise await stack.broken()
+            await asyncio.Event().wait()
     except asyncio.CancelledError:
-        if not leaving:
+        if not leaving.is_set():
             raise
         console.print("stopped")
 
@@ -61,8 +67,11 @@ async def _suggest(stack: Stack) -> None:
     """Says what to do first in an empty installation."""
     engine = make_engine(stack.database_url)
     try:
-        async with engine.connect() as connection:
-            lines = await connection.scalar(select(func.count()).select_from(Line))
+        with explained(engine):
+            async with engine.connect() as connection:
+                lines = await connection.scalar(select(func.count()).select_from(Line))
+    except DatabaseError:
+        return
     finally:
         await engine.dispose()
     if not lines:

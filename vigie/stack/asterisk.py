@@ -19,6 +19,7 @@ from vigie.stack.process import Child, run, tail
 
 OLDEST = (22, 7)
 """The first version with StasisBroadcast."""
+ANSWER_SECONDS = 2
 PRIVATE_ROOT = Path("/opt/vigie/asterisk")
 MOST_FILES = 16384
 SOUNDS = {"fr": ("fr_CA_f_June", "fr"), "en": ("en_US_f_Allison", "en")}
@@ -134,8 +135,8 @@ class AsteriskServer:
         assert self._child is not None, "not started"
         return self._child
 
-    async def start(self, patience: float = 20) -> None:
-        """Starts it and returns once it takes calls, with every required module running.
+    async def start(self, patience: float = 20) -> Child:
+        """Starts it and returns it once it takes calls, with every required module running.
 
         Raises ProgramFailed or NotReady with the end of its log.
         """
@@ -155,6 +156,7 @@ class AsteriskServer:
         except BaseException:
             await self.stop()
             raise
+        return self._child
 
     async def predecessor_gone(self, patience: float = 20) -> None:
         """Waits for the end of a server that was left in this directory, as when its parent was just killed."""
@@ -173,7 +175,19 @@ class AsteriskServer:
         """What Asterisk answers to a console command, such as ``core show channels``."""
         return await run([*self.tree.launcher, "-C", self._asterisk_conf, "-r", "-x", text])
 
-    def answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Whether the server greets a newcomer at its console."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                reader, writer = await asyncio.open_unix_connection(self._control)
+                try:
+                    return bool(await reader.readline())
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return False
+
+    def is_running(self) -> bool:
         """Whether a server runs in this directory, started by us or by another process."""
         with socket.socket(socket.AF_UNIX) as control:
             return control.connect_ex(str(self._control)) == 0
@@ -241,26 +255,18 @@ maxfiles = {_most_files()}
 """
 
     async def _until_ready(self, patience: float) -> None:
-        booted = asyncio.ensure_future(self._wait_fully_booted())
-        ended = asyncio.ensure_future(self.child.wait())
         try:
-            await asyncio.wait({booted, ended}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done():
-                raise self.child.failure()
-            if not booted.done():
-                raise NotReady(
-                    f"{self.name} is not ready after {patience:.0f} s.\n{tail(self.log)}", f"See {self.log}."
-                )
-            await booted
-        finally:
-            for task in (booted, ended):
-                task.cancel()
-            await asyncio.gather(booted, ended, return_exceptions=True)
+            async with asyncio.timeout(patience):
+                await self.child.while_running(self._wait_fully_booted())
+        except TimeoutError:
+            raise NotReady(
+                f"{self.name} is not ready after {patience:.0f} s.\n{tail(self.log)}", f"See {self.log}."
+            ) from None
         await self._check_modules()
 
     async def _wait_fully_booted(self) -> None:
         while True:
-            if self.answers():
+            if self.is_running():
                 with suppress(ProgramFailed):
                     await self.command("core waitfullybooted")
                     return

@@ -11,7 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -19,13 +19,15 @@ from urllib.parse import quote
 import psycopg
 
 from vigie.errors import DiskFull, NotReady, ProgramFailed, ProgramMissing, StackError
+from vigie.stack.machine import check_socket_path
 from vigie.stack.process import Child, run, tail
 
 OLDEST_VERSION: Final = 15
 DATABASE: Final = "vigie"
 LEAST_FREE_BYTES: Final = 64 * 2**20
-LONGEST_SOCKET_PATH: Final = 107
-"""``sun_path`` of unix(7), less its final NUL."""
+ANSWER_SECONDS: Final = 5
+RECOVERING: Final = "the database system is"
+"""So PostgreSQL begins to say that it is starting up, or recovering from a crash, however long that takes."""
 
 SETTINGS: Final = {
     "listen_addresses": "",
@@ -39,6 +41,8 @@ SETTINGS: Final = {
 
 class PrivateCluster:
     """The cluster in ``directory``; ``settings`` are PostgreSQL's own and go before ours."""
+
+    name = "PostgreSQL"
 
     def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
         self.directory = directory
@@ -56,6 +60,18 @@ class PrivateCluster:
         """Whether a server lives in this directory."""
         return self._server_pid() is not None
 
+    async def answers(self) -> bool:
+        """Whether the server says anything to a newcomer, be it that it is full or busy with its recovery."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                connection = await psycopg.AsyncConnection.connect(self._url("postgres"))
+                await connection.close()
+        except TimeoutError:
+            return False
+        except psycopg.OperationalError:
+            pass
+        return True
+
     async def start(self, patience: float = 30) -> Child:
         """The server, accepting connections, made first if there is none yet.
 
@@ -66,7 +82,7 @@ class PrivateCluster:
         await self._previous_server_gone(patience)
         options = [option for name, value in self._settings.items() for option in ("-c", f"{name}={value}")]
         child = await Child.start(
-            "PostgreSQL",
+            self.name,
             [programs / "postgres", "-D", self.data, "-k", self.sockets, *options],
             log=self.log,
             stop_signal=signal.SIGINT,  # "fast": rolls back what is open instead of waiting for it
@@ -96,9 +112,7 @@ class PrivateCluster:
         return f"postgresql://{quote(user)}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     async def _prepare(self, programs: Path) -> None:
-        socket = self.sockets / ".s.PGSQL.5432"
-        if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
-            raise StackError(f"The path {socket} is too long for a Unix socket.", "Choose a shorter VIGIE_STATE_DIR.")
+        check_socket_path(self.sockets / ".s.PGSQL.5432")
         for directory in (self.directory, self.sockets):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         free = shutil.disk_usage(self.directory).free
@@ -137,8 +151,25 @@ class PrivateCluster:
                     f"Stop whatever runs it, or end it with: kill -INT {pid}",
                 )
             await asyncio.sleep(0.05)
+        while orphans := self._orphans():
+            for pid in orphans:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.02)
         # What is left names a process that is gone, or is somebody else by now.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _orphans(self) -> list[int]:
+        """What a server that was killed left behind: it may be in the midst of writing, and must not beside a new one.
+
+        Each lives in the data directory.
+        """
+        home, orphans = self.data.resolve(), []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == home and (process / "comm").read_text() == "postgres\n":
+                    orphans.append(int(process.name))
+        return orphans
 
     def _server_pid(self) -> int | None:
         """The process in ``postmaster.pid``, if it is a PostgreSQL server of this directory."""
@@ -157,7 +188,7 @@ class PrivateCluster:
             try:
                 await self._make_database()
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline and RECOVERING not in str(error):
                     raise NotReady(
                         f"PostgreSQL was not ready in {patience:.0f} s: {error}", f"See {self.log}."
                     ) from error

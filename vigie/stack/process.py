@@ -6,13 +6,17 @@ import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from vigie.errors import ProgramFailed, ProgramMissing
+from vigie.supervisor import VARIABLES
 
 TAIL_LINES = 12
+
+T = TypeVar("T")
 
 
 class Child:
@@ -39,7 +43,10 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
         last_signal: signal.Signals = signal.SIGTERM,
     ) -> Self:
-        """The program just started. Raises ProgramMissing when there is no such program."""
+        """The program just started, by default in our environment less our supervisor.
+
+        Raises ProgramMissing when there is no such program.
+        """
         if shutil.which(command[0]) is None:
             raise _missing(command[0], "no such program")
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,7 +57,7 @@ class Child:
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=STDOUT,
-                env=environment,
+                env=_unsupervised() if environment is None else environment,
                 cwd=directory,
                 start_new_session=True,
             )
@@ -75,8 +82,31 @@ class Child:
         try:
             await asyncio.wait_for(self._process.wait(), patience)
         except TimeoutError:
-            os.killpg(self.pid, signal.SIGKILL)
+            self.kill()
             await self._process.wait()
+
+    def kill(self) -> None:
+        """Ends it at once, with whatever it started, frozen or not; nothing if it has ended."""
+        if not self.running:
+            return
+        _, *others = family(self.pid)  # PostgreSQL's have groups of their own, and would hold its memory if frozen
+        os.killpg(self.pid, signal.SIGKILL)
+        for pid in others:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def while_running(self, wish: Coroutine[Any, Any, T]) -> T:
+        """What ``wish`` comes to; :meth:`failure` is raised when the program ends first."""
+        wishing, ending = asyncio.ensure_future(wish), asyncio.ensure_future(self.wait())
+        try:
+            await asyncio.wait((wishing, ending), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                raise self.failure()
+            return wishing.result()
+        finally:
+            for task in (wishing, ending):
+                task.cancel()
+            await asyncio.gather(wishing, ending, return_exceptions=True)
 
     def failure(self) -> ProgramFailed:
         """What to raise when it ended on its own."""
@@ -102,6 +132,20 @@ async def run(
     if process.returncode:
         raise ProgramFailed(f"{Path(command[0]).name} failed ({process.returncode}): {text.strip()}")
     return text
+
+
+def family(pid: int) -> list[int]:
+    """A process, then all that it and its descendants have started and that still runs."""
+    members = [pid]
+    with suppress(OSError):  # it has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                members += family(int(child))
+    return members
+
+
+def _unsupervised() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
 
 
 async def _spawn(command: Sequence[str], **options: object) -> Process:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from oncall.policy import CONFIRM_SECONDS
 from vigie.addresses import ARI_USER
 from vigie.errors import StackError
 from vigie.secrets import Secrets
@@ -48,6 +49,7 @@ def render(
         "settings": settings,
         "secrets": secrets,
         "ari_user": ARI_USER,
+        "confirm_seconds": CONFIRM_SECONDS,
         "music": music_directory(settings),
         "trunks": trunks,
         "phones": sorted(phones),

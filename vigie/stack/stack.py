@@ -1,32 +1,40 @@
-"""A whole Vigie on this machine: database, Asterisk, workers and scheduler, started and stopped as one."""
+"""A whole Vigie on this machine, database and Asterisk included, started, kept and stopped as one."""
 
 import asyncio
-import os
-import sys
-from contextlib import AsyncExitStack
+import logging
+import time
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from socket import SOCK_DGRAM, SOCK_STREAM
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from db.engine import check_database, make_engine
+from db.errors import DatabaseError, Unreachable
 from db.migrations import upgrade
+from scheduler.run import GRACE_SECONDS
 from vigie.addresses import database_url
 from vigie.errors import NotReady, StackError
-from vigie.secrets import load_secrets
 from vigie.settings import Settings
 from vigie.stack.asterisk import AsteriskServer
+from vigie.stack.command import Command
 from vigie.stack.keeper import Keeper
-from vigie.stack.machine import check_disk, check_port, held
-from vigie.stack.music import make_music
+from vigie.stack.machine import check_disk, held, is_held, name_lock
 from vigie.stack.postgres import PrivateCluster
-from vigie.stack.process import Child, tail
-from vigie.stack.render import PROJECT, music_directory
-from vigie.stack.telephony import follow_accounts, make_asterisk, read_accounts
+from vigie.stack.process import tail
+from vigie.stack.telephony import OwnAsterisk, follow_accounts, remembered_accounts
 
+log = logging.getLogger(__name__)
+
+ASSISTANTS = ("scheduler", "agi")
+"""The commands that run beside the workers, each once; the second serves our own Asterisk only."""
 READY_SECONDS = 60
-DRAIN_SECONDS = 35
-"""How long a worker may go on with its calls once it was told to stop."""
+DATABASE_SECONDS = 30
+"""How long PostgreSQL may recover from a crash before calls are served without it."""
+LEAVING_SECONDS = 5
+"""How long a program may take to leave once it has finished what it had in hand."""
+PREDECESSOR_SECONDS = 20
+MIGRATION_PAUSE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +47,23 @@ class Part:
 
 
 class Stack:
-    """Runs for the time of an ``async with``; entering it raises VigieError or DatabaseError."""
+    """Runs for the time of an ``async with``; entering it raises VigieError or DatabaseError.
+
+    Whatever ends meanwhile is started again, PostgreSQL and Asterisk too, while the others go on.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database_url = database_url(settings)
-        self.asterisk: AsteriskServer | None = None
-        self.workers: dict[str, Keeper] = {}
-        self.scheduler = self._keeper("scheduler", "scheduler")
-        self._cluster: Child | None = None
+        self._cluster = Keeper(PrivateCluster(settings.state_dir / "postgres")) if settings.has_own_database else None
+        self._asterisk = OwnAsterisk(settings) if settings.has_own_asterisk else None
+        self._telephony = Keeper(self._asterisk) if self._asterisk else None
+        names = [f"w{number}" for number in range(1, settings.workers + 1)]
+        self.workers = {name: Keeper(Command(f"worker {name}", settings, "ari", "--name", name)) for name in names}
+        assistants = ASSISTANTS if settings.has_own_asterisk else ASSISTANTS[:1]
+        self._assistants = [Keeper(Command(name, settings, name)) for name in assistants]
         self._exits = AsyncExitStack()
+        self._restarting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
@@ -66,38 +81,68 @@ class Stack:
         await self._exits.aclose()
 
     @property
-    def parts(self) -> tuple[Part, ...]:
-        """What runs where."""
-        parts = [Part(keeper.name, keeper.child.pid, str(keeper.child.log)) for keeper in self._staff]
-        if self.asterisk is not None:
-            where = f"SIP {self.settings.sip_bind}/udp, ARI 127.0.0.1:{self.settings.ari_port}, {self.asterisk.log}"
-            parts.insert(0, Part("Asterisk", self.asterisk.child.pid, where))
-        if self._cluster is not None:
-            parts.insert(0, Part("PostgreSQL", self._cluster.pid, self.database_url))
-        return tuple(parts)
-
-    async def broken(self) -> StackError:
-        """Why the stack cannot go on, once PostgreSQL or Asterisk has ended; workers are simply started again."""
-        asterisk = self.asterisk.child if self.asterisk is not None else None
-        pillars = [child for child in (self._cluster, asterisk) if child is not None]
-        waits = {asyncio.create_task(child.wait()): child for child in pillars}
-        if not waits:
-            await asyncio.Event().wait()
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return waits[done.pop()].failure()
-        finally:
-            for task in waits:
-                task.cancel()
+    def asterisk(self) -> AsteriskServer | None:
+        """Our own Asterisk, as it runs now."""
+        return self._asterisk.server if self._asterisk else None
 
     @property
-    def _staff(self) -> tuple[Keeper, ...]:
-        return (*self.workers.values(), self.scheduler)
+    def keepers(self) -> dict[str, Keeper]:
+        """What keeps each program, by the program's name."""
+        kept = (self._cluster, self._telephony, *self.workers.values(), *self._assistants)
+        return {keeper.name: keeper for keeper in kept if keeper is not None}
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What runs where, now."""
+        where = {"PostgreSQL": self.database_url}
+        if self.asterisk is not None:
+            sip, ari = f"SIP {self.settings.sip_bind}/udp", f"ARI 127.0.0.1:{self.settings.ari_port}"
+            where["Asterisk"] = f"{sip}, {ari}, {self.asterisk.log}"
+        return tuple(
+            Part(name, keeper.child.pid, where.get(name, str(keeper.log)))
+            for name, keeper in self.keepers.items()
+            if keeper.ready.is_set()
+        )
+
+    async def restart(self, names: Sequence[str] = ()) -> AsyncGenerator[str, None]:
+        """Restarts workers, by default all, one after the other, each once the one before serves; says how it goes.
+
+        Those that do not serve now come first. Raises StackError for a name that no worker has, and when one does not
+        come back; then the others are left as they were.
+        """
+        if unknown := set(names) - set(self.workers):
+            raise StackError(
+                f"There is no worker {', '.join(sorted(unknown))}.", f"The workers are {', '.join(self.workers)}."
+            )
+        async with self._restarting:
+            chosen = [self.workers[name] for name in names or self.workers]
+            for keeper in sorted(chosen, key=lambda keeper: keeper.ready.is_set()):
+                yield f"{keeper.name} finishes its calls"
+                await _in_time(keeper, keeper.restart(self._drain_seconds), self._drain_seconds + READY_SECONDS)
+                yield f"{keeper.name} serves again (process {keeper.child.pid})"
+
+    def hurry(self) -> None:
+        """Ends at once the workers that still finish their calls, once the stack is being left."""
+        for keeper in self.workers.values():
+            keeper.kill()
+
+    @property
+    def _drain_seconds(self) -> float:
+        return self.settings.drain_seconds + LEAVING_SECONDS
 
     async def _start_database(self, exits: AsyncExitStack) -> None:
-        if self.settings.has_own_database:
-            self._cluster = await PrivateCluster(self.settings.state_dir / "postgres").start()
-            exits.push_async_callback(self._cluster.stop)
+        try:
+            if self._cluster is not None:
+                exits.push_async_callback(self._cluster.stop)
+                await _in_time(self._cluster, self._cluster.start(), DATABASE_SECONDS)
+            await self._prepare_tables()
+        except (StackError, Unreachable) as error:
+            if self._asterisk is not None and remembered_accounts(self.settings) is None:
+                raise
+            log.error("%s Vigie goes on without its database, with what it knows.", error)
+            exits.push_async_callback(ended, asyncio.create_task(self._prepare_tables_later()))
+
+    async def _prepare_tables(self) -> None:
         await asyncio.to_thread(upgrade, self.database_url)
         engine = make_engine(self.database_url)
         try:
@@ -105,62 +150,54 @@ class Stack:
         finally:
             await engine.dispose()
 
+    async def _prepare_tables_later(self) -> None:
+        while True:
+            with suppress(DatabaseError):
+                await self._prepare_tables()
+                log.info("the database is back")
+                return
+            await asyncio.sleep(MIGRATION_PAUSE)
+
     async def _start_asterisk(self, exits: AsyncExitStack) -> None:
-        settings = self.settings
-        if not settings.has_own_asterisk:
+        if self._telephony is None:
             return
-        await asyncio.to_thread(make_music, music_directory(settings))
-        accounts = await read_accounts(self.database_url)
-        self.asterisk = make_asterisk(settings, load_secrets(settings), accounts)
-        await self.asterisk.predecessor_gone()
-        check_port(SOCK_DGRAM, settings.sip_bind.host, settings.sip_bind.port, "VIGIE_SIP_BIND")
-        check_port(SOCK_STREAM, "127.0.0.1", settings.ari_port, "VIGIE_ARI_PORT")
-        await self.asterisk.start()
-        exits.push_async_callback(self.asterisk.stop)
-        following = asyncio.create_task(follow_accounts(settings))
+        exits.push_async_callback(self._telephony.stop)
+        await self._telephony.start()
+        following = asyncio.create_task(follow_accounts(self.settings, self._telephony.ready))
         exits.push_async_callback(ended, following)
 
     async def _start_staff(self, exits: AsyncExitStack) -> None:
-        names = [f"w{number}" for number in range(1, self.settings.workers + 1)]
-        self.workers = {name: self._keeper(f"worker {name}", "ari", "--name", name) for name in names}
-        exits.push_async_callback(self._stop_staff)
-        for keeper in self._staff:
-            await keeper.start()
-        if self.asterisk is not None:
-            await self._workers_connected(self.asterisk)
+        """The assistants stay to the last worker's end: they send what that one stored."""
+        workers = self.workers.values()
+        exits.push_async_callback(_stopped, self._assistants, GRACE_SECONDS + LEAVING_SECONDS)
+        exits.push_async_callback(_stopped, workers, self._drain_seconds)
+        await self._predecessors_gone()
+        staff = (*self._assistants, *workers)
+        await asyncio.gather(*(_in_time(keeper, keeper.start(), READY_SECONDS) for keeper in staff))
 
-    async def _stop_staff(self) -> None:
-        await asyncio.gather(*(keeper.stop(DRAIN_SECONDS) for keeper in self._staff))
+    async def _predecessors_gone(self) -> None:
+        """Waits for workers that were left here, as when the stack was just killed, to finish."""
+        locks = [name_lock(self.settings.state_dir, name) for name in self.workers]
+        deadline = time.monotonic() + PREDECESSOR_SECONDS
+        while any(map(is_held, locks)):
+            if time.monotonic() > deadline:
+                return  # the new worker says who has its name
+            await asyncio.sleep(0.05)
 
-    async def _workers_connected(self, asterisk: AsteriskServer) -> None:
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                while True:
-                    missing = await self._not_connected(asterisk)
-                    if not missing:
-                        return
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            keeper = self.workers[missing[0]]
-            raise NotReady(
-                f"{keeper.name} has not connected to Asterisk in {READY_SECONDS} s. It last said:\n"
-                f"{tail(keeper.child.log)}",
-                f"See {keeper.child.log}.",
-            ) from None
 
-    async def _not_connected(self, asterisk: AsteriskServer) -> list[str]:
-        for keeper in self._staff:
-            if keeper.failure is not None:
-                raise keeper.failure
-        connected = (await asterisk.command("ari show apps")).split()
-        return [name for name in self.workers if f"vigie-{name}" not in connected]
+async def _stopped(keepers: Iterable[Keeper], patience: float) -> None:
+    await asyncio.gather(*(keeper.stop(patience) for keeper in keepers))
 
-    def _keeper(self, name: str, *arguments: str) -> Keeper:
-        """One of our own commands, with these settings whatever the environment says."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("VIGIE_")}
-        environment = inherited | self.settings.to_environment() | {"PYTHONPATH": str(PROJECT)}
-        log = self.settings.state_dir / "log" / f"{name.replace(' ', '-')}.log"
-        return Keeper(name, [sys.executable, "-P", "-m", "vigie", *arguments], log, environment)
+
+async def _in_time(keeper: Keeper, start: Coroutine[Any, Any, None], seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await start
+    except TimeoutError:
+        raise NotReady(
+            f"{keeper.name} does not serve after {seconds:.0f} s. It last said:\n{tail(keeper.log)}",
+            f"See {keeper.log}.",
+        ) from None
 
 
 async def ended(task: asyncio.Task[None]) -> None:

@@ -29,6 +29,7 @@ def upgrade() -> None:
     for table in ("call", "attempt"):
         op.add_column(table, sa.Column("generation", sa.SmallInteger(), server_default=sa.text("0"), nullable=False))
         op.create_check_constraint(op.f(f"{table}_generation_range_check"), table, "generation BETWEEN 0 AND 32767")
+    op.create_index("attempt_open_idx", "attempt", ["call_id"], postgresql_where=sa.text("ended_at IS NULL"))
     op.add_column("call", sa.Column("route", sa.Text(), server_default="worker", nullable=False))
     op.create_check_constraint(op.f("call_route_check"), "call", "route IN ('worker', 'agi', 'dialplan')")
     op.alter_column("call", "worker", nullable=True)
@@ -41,6 +42,7 @@ def downgrade() -> None:
         _allow(table, column, old)
     op.execute("UPDATE call SET worker = route WHERE worker IS NULL")
     op.alter_column("call", "worker", nullable=False)
+    op.drop_index("attempt_open_idx", "attempt")
     op.drop_column("call", "route")
     for table in ("attempt", "call"):
         op.drop_column(table, "generation")

@@ -7,6 +7,8 @@ never fails for want of a voice.
 import asyncio
 import hashlib
 import logging
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,7 @@ class Prompts:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._ready: dict[tuple[str, str], str] = {}
+        self._making: dict[tuple[str, str], asyncio.Task[str]] = {}
 
     async def phrase(self, phrase: Phrase, language: str, **names: str) -> str:
         """The media URI of ``phrase``."""
@@ -75,9 +78,16 @@ class Prompts:
 
     async def say(self, text: str, language: str, otherwise: str) -> str:
         """The media URI of ``text`` spoken in ``language``, or of Asterisk's own ``otherwise`` if need be."""
-        ready = self._ready.get((language, text))
-        if ready is not None:
-            return ready
+        sentence = language, text
+        if sentence in self._ready:
+            return self._ready[sentence]
+        making = self._making.get(sentence)
+        if making is None:
+            making = self._making[sentence] = asyncio.create_task(self._make(text, language, otherwise))
+            making.add_done_callback(lambda _: self._making.pop(sentence))
+        return await asyncio.shield(making)  # for all calls that want it, also when the one that asked first does not
+
+    async def _make(self, text: str, language: str, otherwise: str) -> str:
         name = self._directory / language / hashlib.sha256(text.encode()).hexdigest()[:24]
         try:
             if not name.with_suffix(".wav").exists():
@@ -92,8 +102,7 @@ class Prompts:
 async def _speak(text: str, language: str, target: Path) -> None:
     """Makes ``target``, 8 kHz mono as Asterisk's wav format wants it; whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    task = id(asyncio.current_task())
-    spoken, telephone = (target.with_suffix(f".{task}.{part}.wav") for part in ("voice", "phone"))
+    spoken, telephone = (target.with_suffix(f".{os.getpid()}.{part}.wav") for part in ("voice", "phone"))
     try:
         voice = "fr" if language == "fr" else "en"
         await _run("espeak-ng", "-v", voice, "-s", "150", "-w", str(spoken), "--", text)
@@ -111,7 +120,8 @@ async def _run(*command: str) -> None:
     try:
         _, stderr = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        with suppress(ProcessLookupError):  # it may have ended just now
+            process.kill()
         await process.wait()
         raise
     if process.returncode:

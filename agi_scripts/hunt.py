@@ -1,0 +1,159 @@
+"""Finding somebody for the caller, one contact method after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agi_scripts.account import Account, Told
+from agi_scripts.channel import Ask, Rang
+from agi_scripts.dialling import dial_strings
+from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
+from oncall.causes import disposition_of, is_of_the_trunk
+from oncall.numbers import spoken
+from oncall.outcomes import Disposition, EventKind
+from oncall.plan import CallerIdShown, Candidate, ContactMethod, Plan, PlanStep
+from voice import prompts
+
+if TYPE_CHECKING:
+    from agi_scripts.scenario import Caller, Means
+
+log = logging.getLogger(__name__)
+
+LEAST_SECONDS = 2
+"""A telephone that could ring for less than this is left alone: the time of the step or of the hunt is over."""
+
+
+class Hunt:
+    """The plan of one call, gone through person by person: those whom a step rings together are rung in their order."""
+
+    def __init__(self, caller: Caller, means: Means, plan: Plan, number: str | None, account: Account) -> None:
+        self.taken = False
+        """Whether somebody has accepted the call."""
+        self._caller = caller
+        self._means = means
+        self._plan = plan
+        self._number = number
+        self._account = account
+        self._until = means.now() + timedelta(seconds=plan.max_hunt_seconds)
+
+    def run(self) -> bool:
+        """True when somebody took the call and the conversation is over."""
+        self._caller.set("CALLERID(pres)", "allowed")
+        self._caller.set("CALLERID(name)", self._plan.line.name)
+        for round_ in range(1, self._plan.rounds + 1):
+            for step in self._plan.steps:
+                if self._ring_step(step, round_):
+                    return True
+        words = self._account.words
+        reason = (
+            words("temps maximal de recherche écoulé", "the longest hunt is over")
+            if self._left(self._until) < LEAST_SECONDS
+            else words("personne n'a pris l'appel", "nobody took the call")
+        )
+        self._account.tell(EventKind.HUNT_OVER, self._means.now(), reason=reason)
+        return False
+
+    def _left(self, until: datetime) -> int:
+        return int((until - self._means.now()).total_seconds())
+
+    def _ring_step(self, step: PlanStep, round_: int) -> bool:
+        until = self._until
+        if step.max_seconds is not None:
+            until = min(until, self._means.now() + timedelta(seconds=step.max_seconds))
+        if self._left(until) < LEAST_SECONDS:
+            return False
+        for nobody in step.nobody:
+            self._account.tell(EventKind.NOBODY_ON_CALL, self._means.now(), reason=nobody)
+        if step.candidates:
+            who = ", ".join(candidate.person.name for candidate in step.candidates)
+            reason = self._account.words(f"étape {step.position}", f"step {step.position}")
+            self._account.tell(EventKind.STEP, self._means.now(), who=who, reason=reason)
+        return any(self._ring_person(candidate, until, round_, step.position) for candidate in step.candidates)
+
+    def _ring_person(self, candidate: Candidate, until: datetime, round_: int, step: int) -> bool:
+        for method in candidate.person.phones:
+            seconds = min(method.ring_seconds, self._left(until))
+            if seconds < LEAST_SECONDS:
+                return False
+            told = self._account.attempt(candidate, method, self._means.now(), round_=round_, step=step)
+            disposition = self._attempt_to_its_end(told, candidate, method, seconds)
+            if disposition in (Disposition.ACCEPTED, Disposition.REFUSED):
+                return disposition is Disposition.ACCEPTED
+        return False
+
+    def _attempt_to_its_end(self, told: Told, candidate: Candidate, method: ContactMethod, seconds: int) -> Disposition:
+        """The attempt, closed however it ends; what Asterisk does not do ends this attempt and nothing else."""
+        try:
+            return self._attempt(told, candidate, method, seconds)
+        except CommandFailed as error:
+            log.error("the offer to %s failed, the hunt goes on: %s", candidate.person.name, error)
+            told.close(Disposition.FAILED, self._means.now())
+            return Disposition.FAILED
+        except LinkLost:
+            told.close(Disposition.CUT, self._means.now())
+            raise
+
+    def _attempt(self, told: Told, candidate: Candidate, method: ContactMethod, seconds: int) -> Disposition:
+        """Rings one contact method, by the next trunk when one fails, and tells how it ended."""
+        line, number = self._plan.line, self._number
+        shown = number if method.shows is CallerIdShown.CALLER and number else line.number
+        self._caller.set("CALLERID(num)", shown)
+        ask = self._ask(candidate) if method.confirm else None
+        note = f"{told.id}:{candidate.person.id}/{method.id}:{int(self._means.now().timestamp())}"
+        dials = self._answering_first(dial_strings(method, self._plan.trunks))
+        rang = Rang(q850=_NO_ROUTE)
+        until = self._means.now() + timedelta(seconds=seconds)
+        for dial in dials:
+            rang = self._caller.ring(dial, max(LEAST_SECONDS, self._left(until)), ask, note)
+            if rang.caller_gone or rang.picked_up or dial == dials[-1] or not is_of_the_trunk(rang.q850, rang.sip):
+                break
+            told.tell(EventKind.TRUNK_FAILED, self._means.now(), dial.rpartition("@")[2], q850=rang.q850, sip=rang.sip)
+        return self._closed(told, rang)
+
+    def _answering_first(self, dials: Sequence[str]) -> Sequence[str]:
+        """The ways to dial in order, those by trunks that do not answer OPTIONS last (see pjsip.conf)."""
+        if len(dials) < 2:
+            return dials
+        watches = (f"PJSIP/{dial.rpartition('@')[2]}.watch" for dial in dials)
+        silent = [self._caller.variable(f"DEVICE_STATE({watch})") == "UNAVAILABLE" for watch in watches]
+        return [dial for _, dial in sorted(zip(silent, dials, strict=True), key=lambda pair: pair[0])]
+
+    def _closed(self, told: Told, rang: Rang) -> Disposition:
+        now = self._means.now()
+        if rang.picked_up:
+            told.answered(rang.picked_up, rang.key)
+        if rang.taken:
+            self.taken = True
+            told.tell(EventKind.ACCEPTED, now)
+        disposition = _disposition(rang)
+        told.close(disposition, now, q850=rang.q850, sip=rang.sip)
+        if rang.caller_gone:
+            raise CallerGone
+        return disposition
+
+    def _ask(self, candidate: Candidate) -> Ask:
+        """Who calls for which line, and what to press, in the language of the person called."""
+        language, line = candidate.person.language, self._plan.line.name
+        phrase = self._means.speaker.phrase
+        if self._number is None:
+            who = [phrase(prompts.CALL_WITHHELD, language, line=line)]
+        else:
+            digits = spoken(self._number, self._means.region)
+            who = [phrase(prompts.CALL_FROM, language, line=line), *(f"digits/{digit}" for digit in digits)]
+        return Ask((*who, phrase(prompts.ACCEPT_OR_REFUSE, language)), language)
+
+
+_NO_ROUTE = 3
+
+
+def _disposition(rang: Rang) -> Disposition:
+    if rang.taken:
+        return Disposition.ACCEPTED
+    if rang.caller_gone:
+        return Disposition.CALLER_GONE
+    if rang.picked_up:
+        return Disposition.REFUSED if rang.key == "2" else Disposition.NOT_CONFIRMED
+    return disposition_of(rang.q850, rang.sip)

@@ -1,0 +1,127 @@
+"""Tidying up after workers, or an Asterisk, that went down: messages that nobody took in, calls that nobody closed.
+
+Every worker looks for them now and then, and acts on what it has seen twice: what is seen once may be in somebody's
+hands. Two workers that act on the same change nothing by it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ari_app.ari import AriError, Channel
+from ari_app.calls.call import EVENTS_PER_GENERATION, call_id
+from ari_app.calls.desk import Desk
+from ari_app.calls.standing import Notebook
+from db.aftermath import OpenCall, open_calls, untold_calls
+from db.backlog import unwritten_since
+from db.errors import DatabaseError
+from db.journal import Journal
+from db.records import AttemptClosed, CallClosed, CallEvent
+from db.voicemails import store_missed
+from oncall.outcomes import Disposition, EventKind, Outcome
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+LOOKS_A_MINUTE = 12
+
+
+class Aftermath:
+    """What one worker does about it, over all Asterisks of the site."""
+
+    def __init__(self, desks: Sequence[Desk], engine: AsyncEngine, journal: Journal) -> None:
+        self._desks = desks
+        self._engine = engine
+        self._journal = journal
+        self._messages: set[UUID] = set()
+        self._calls: set[UUID] = set()
+        self._looks = 0
+
+    async def run(self) -> None:
+        """Looks and tidies up, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if all(desk.ari.connected for desk in self._desks):
+                    await self.look()
+            except (AriError, DatabaseError) as error:
+                log.warning("what was left behind must wait: %s", error)
+            except Exception:
+                log.exception("tidying up failed and will be tried again")
+
+    async def look(self) -> None:
+        """Acts on what was there the last time too."""
+        listed = await asyncio.gather(*(desk.ari.channels() for desk in self._desks))
+        channels = [channel for listing in listed for channel in listing]
+        waiting = await self._take_messages_in({call_id(channel) for channel in channels})
+        if not await self._is_behind():
+            await self._close_calls(channels, waiting)
+        self._looks += 1
+        if self._looks % LOOKS_A_MINUTE == 0:
+            for call in set(await untold_calls(self._engine)) - waiting:
+                await store_missed(self._engine, call)
+
+    async def _is_behind(self) -> bool:
+        """Whether what happened is still being written, so that a call may seem open whose end is on its way."""
+        since = await asyncio.to_thread(unwritten_since, self._journal.directory)
+        return since is not None and datetime.now(UTC) - since > timedelta(seconds=LOOK_SECONDS)
+
+    async def _take_messages_in(self, alive: set[UUID | None]) -> set[UUID]:
+        """Has the messages of calls that are over stored; gives the calls whose messages are not."""
+        found: set[UUID] = set()
+        taken: set[UUID] = set()
+        for desk in self._desks:
+            for call in await desk.mailroom.left_messages():
+                if call not in alive:
+                    found.add(call)
+                    if call in self._messages and await desk.mailroom.take_in_left(call):
+                        taken.add(call)
+        self._messages = found - taken
+        return self._messages
+
+    async def _close_calls(self, channels: Sequence[Channel], waiting: set[UUID]) -> None:
+        ids = {channel.id for channel in channels}
+        ours = {call.id for desk in self._desks for call in desk.calls}
+        dead = [
+            call
+            for call in await open_calls(self._engine)
+            if call.channel not in ids and call.id not in ours and call.id not in waiting
+        ]
+        for call in dead:
+            if call.id in self._calls:
+                self._close(call)
+        self._calls = {call.id for call in dead}
+
+    def _close(self, call: OpenCall) -> None:
+        """Tells how the call ended as far as anybody can know. Should its worker have told too, that counts."""
+        taken = call.accepted and not call.is_over and len(call.attempts) == 1
+        for attempt in call.attempts:
+            disposition = Disposition.ACCEPTED if taken else Disposition.CUT
+            self._journal.put(AttemptClosed(id=attempt, ended_at=call.last_told_at, disposition=disposition))
+        if call.is_over:
+            return
+        outcome = self._outcome(call)
+        log.warning("call %s was left open, and is closed as %s", call.id, outcome)
+        self._journal.put(
+            CallEvent(
+                call_id=call.id,
+                seq=(call.generation + 1) * EVENTS_PER_GENERATION - 1,
+                at=datetime.now(UTC),
+                kind=EventKind.ENDED,
+                reason=str(outcome),
+            )
+        )
+        self._journal.put(CallClosed(id=call.id, ended_at=call.last_told_at, outcome=outcome))
+        for desk in self._desks:
+            Notebook(desk.ari, call.id).tear_out(always=True)
+
+    def _outcome(self, call: OpenCall) -> Outcome:
+        if any(desk.ari.started_at > call.last_told_at for desk in self._desks):
+            return Outcome.CUT
+        if call.accepted:
+            return Outcome.ANSWERED
+        return Outcome.NO_MESSAGE if call.asked else Outcome.ABANDONED

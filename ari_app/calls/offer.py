@@ -1,0 +1,91 @@
+"""One attempt, played out: a contact method is rung, whoever answers is asked for "1" and connected to the caller."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ari_app.ari import AriError, Bridge, HungUp, Leg
+from ari_app.calls.attempt import Attempt
+from ari_app.calls.call import Call
+from ari_app.calls.comfort import Comfort
+from ari_app.calls.confirmation import confirmed
+from ari_app.calls.ringing import picked_up
+from oncall.causes import disposition_of
+from oncall.outcomes import Disposition, EventKind
+
+log = logging.getLogger(__name__)
+
+
+class Offer:
+    """Offers the call by one contact method; ``withdraw_others`` ends all other offers once this one has the caller."""
+
+    def __init__(self, attempt: Attempt, comfort: Comfort, withdraw_others: Callable[[], None]) -> None:
+        self._attempt = attempt
+        self._call: Call = attempt.call
+        self._comfort = comfort
+        self._withdraw_others = withdraw_others
+
+    async def make(self) -> Disposition:
+        """How the attempt ended; given "1", it ends with the conversation."""
+        attempt, call = self._attempt, self._call
+        try:
+            await self._play_out()
+        except TimeoutError:
+            attempt.disposition = Disposition.NO_ANSWER
+        except HungUp as end:
+            attempt.disposition = self._ended(end)
+        except AriError as error:
+            log.warning("%s could not be offered the call: %s", attempt.who, error)
+            attempt.disposition, attempt.reason = Disposition.FAILED, str(error)
+        finally:
+            if call.taken_by is attempt and not attempt.connected:
+                call.give_back()
+        if attempt.disposition not in (None, Disposition.ACCEPTED, Disposition.CUT):
+            call.has_tried(attempt.candidate, attempt.method, attempt.disposition)
+        return attempt.disposition or Disposition.WITHDRAWN
+
+    async def _play_out(self) -> None:
+        attempt = self._attempt
+        async with picked_up(attempt) as leg:
+            refusal = await confirmed(attempt, leg) if self._must_confirm() else None
+            if refusal is not None:
+                attempt.disposition = refusal
+            elif self._call.take(attempt):
+                await self._connect(leg)
+
+    def _must_confirm(self) -> bool:
+        inherited = self._attempt.inherited
+        return self._attempt.method.confirm and not (inherited and inherited.bridged)
+
+    def _ended(self, end: HungUp) -> Disposition:
+        """What the person's hanging up means at this point of the attempt."""
+        if self._attempt.connected:
+            return Disposition.ACCEPTED
+        if end.hangup.by_restart:
+            return Disposition.CUT
+        return Disposition.NOT_CONFIRMED if self._attempt.picked_up else disposition_of(end.hangup.q850, end.hangup.sip)
+
+    async def _connect(self, leg: Leg) -> None:
+        """Puts caller and person together until one of them hangs up; all other offers are withdrawn."""
+        attempt, call, desk = self._attempt, self._call, self._call.desk
+        async with desk.presence.engaged(desk.ari, attempt.candidate.person.id):
+            await self._comfort.stop()
+            await call.answer()
+            async with self._bridge(leg):
+                attempt.connected = True
+                self._withdraw_others()
+                await asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def _bridge(self, leg: Leg) -> AsyncIterator[None]:
+        """While inside, caller and person hear each other, as they may have done before."""
+        attempt, call = self._attempt, self._call
+        if attempt.inherited and attempt.inherited.bridged:
+            async with Bridge(call.desk.ari, str(call.id)):
+                yield
+        else:
+            async with await call.desk.ari.bridge(str(call.id)) as bridge:
+                await bridge.add(call.caller, leg)
+                attempt.tell(EventKind.CONNECTED)
+                yield

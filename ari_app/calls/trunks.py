@@ -1,0 +1,57 @@
+"""The trunks: in which order they are tried for a number, and whether they reply.
+
+Asterisk sends each trunk OPTIONS (pjsip.conf); the state of its ``.watch`` endpoint says whether it answers.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ari_app.ari import Ari, AriError, Hangup, HungUp, Leg
+
+SILENT_SECONDS = 4.0
+"""How long a trunk may leave an INVITE without any reply, even "100 Trying": it has then been sent four times
+(RFC 3261, 17.1.1.2: after 0, 0.5, 1.5 and 3.5 s). Asterisk itself would go on for 32 s."""
+
+RECOVERY_ON_TIMER_EXPIRY = 102
+"""The Q.850 cause of a call whose other side says nothing."""
+
+
+async def in_order(ari: Ari, trunks: Sequence[str]) -> list[str]:
+    """``trunks`` in the order in which to try them: the preferred ones first, those that do not answer OPTIONS last.
+
+    Last and not never: there are carriers who take calls and answer no OPTIONS at all.
+    """
+    if len(trunks) < 2:
+        return list(trunks)
+    silent = await asyncio.gather(*(_is_silent(ari, trunk) for trunk in trunks))
+    return sorted(trunks, key=dict(zip(trunks, silent, strict=True)).__getitem__)
+
+
+async def first_reply(ari: Ari, leg: Leg) -> None:
+    """Returns once the trunk has replied to the leg's INVITE; ``leg`` may ring then, or not yet.
+
+    ARI tells nothing of "100 Trying", but Asterisk keeps the last response of each channel.
+
+    Raises:
+        HungUp: it has not replied in SILENT_SECONDS (then the leg is still to be hung up), or the leg ended.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SILENT_SECONDS):
+            await leg.answered()
+    if leg.in_hand or leg.ringing.is_set():
+        return
+    try:
+        replies = await ari.request("GET", f"channels/{leg.id}/variable", variable="HANGUPCAUSE_KEYS()")
+    except AriError:
+        return  # the leg is just ending, or nothing can be known: it gets its whole time
+    if not replies["value"]:
+        raise HungUp(leg.id, Hangup.unseen("no reply from the trunk", RECOVERY_ON_TIMER_EXPIRY))
+
+
+async def _is_silent(ari: Ari, trunk: str) -> bool:
+    try:
+        endpoint = await ari.request("GET", f"endpoints/PJSIP/trunk-{trunk}.watch")
+    except AriError:
+        return False  # dialling will tell
+    return bool(endpoint["state"] == "offline")

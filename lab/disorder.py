@@ -1,0 +1,58 @@
+"""A carrier that is out of order: it takes no call, and says so, or says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Self
+
+from vigie.settings import SocketAddress
+
+_COPIED = re.compile(r"^(?:via|from|to|call-id|cseq)\s*:", re.IGNORECASE)
+"""The headers that a response takes over from its request (RFC 3261, 8.2.6)."""
+
+
+class CarrierOutOfOrder(asyncio.DatagramProtocol):
+    """Listens for SIP over UDP while it is entered. Change its two answers at any time; None is silence."""
+
+    def __init__(self, address: SocketAddress) -> None:
+        self.address = address
+        self.to_invite: str | None = "503 Service Unavailable"
+        self.to_options: str | None = "200 OK"
+        self.called: list[str] = []
+        """The numbers it was asked to call, each once for each INVITE that reached it."""
+
+    async def __aenter__(self) -> Self:
+        where = (self.address.host, self.address.port)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=where)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def in_its_usual_disorder(self) -> None:
+        """Refuses all calls, but answers OPTIONS."""
+        self.to_invite, self.to_options = "503 Service Unavailable", "200 OK"
+        self.called.clear()
+
+    def says_nothing(self) -> None:
+        self.to_invite = self.to_options = None
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, sender: tuple[str, int]) -> None:
+        head = data.decode(errors="replace").partition("\r\n\r\n")[0].split("\r\n")
+        method, uri, *_ = head[0].split(" ")
+        if method == "INVITE":
+            self.called.append(uri.removeprefix("sip:").partition("@")[0])
+        status = {"INVITE": self.to_invite, "OPTIONS": self.to_options}.get(method)
+        if status is not None:
+            copied = [_tagged(line) for line in head[1:] if _COPIED.match(line)]
+            response = "\r\n".join([f"SIP/2.0 {status}", *copied, "Content-Length: 0", "", ""])
+            self._transport.sendto(response.encode(), sender)
+
+
+def _tagged(header: str) -> str:
+    is_untagged_to = header.lower().startswith("to") and "tag=" not in header
+    return f"{header};tag=disorder" if is_untagged_to else header

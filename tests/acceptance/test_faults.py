@@ -1,0 +1,70 @@
+"""Parts of a Vigie that serves calls die, and come back by themselves: the next caller is answered."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+from lab.party import Caller
+from lab.waiting import until
+from lab.world import World
+from oncall.outcomes import Outcome
+
+RECONNECTED_SECONDS = 2
+"""How soon after Asterisk is ready its workers must serve calls."""
+
+
+async def reaches_somebody(world: World, caller: Caller) -> None:
+    alice = await world.phone("alice").rings()
+    await alice.answers()
+    await alice.hears_something()
+    await alice.presses("1")
+    await alice.is_connected_to(caller)
+    await caller.hangs_up()
+    await alice.is_hung_up()
+    assert (await world.trace(caller)).outcome is Outcome.ANSWERED
+
+
+async def registrations_are_on_disk(world: World) -> None:
+    """Waits for Asterisk to write down where the phones are, which it does each second."""
+    with closing(sqlite3.connect(world.pbx.directory / "db" / "astdb.sqlite3")) as database:
+
+        def missing() -> set[str]:
+            keys = database.execute("SELECT key FROM astdb WHERE key LIKE '/registrar/contact/%'").fetchall()
+            return set(world.handsets) - {key.rpartition("/")[2].partition(";")[0] for (key,) in keys}
+
+        await until(lambda: not missing(), within=5, hoped="all phones on disk", instead=lambda: f"not {missing()}")
+
+
+async def test_asterisk_is_killed_and_serves_calls_as_soon_as_it_is_back(world: World) -> None:
+    await registrations_are_on_disk(world)
+    await world.kills("Asterisk")
+    await world.is_back("Asterisk")
+    await world.workers_connected(within=RECONNECTED_SECONDS)
+    await reaches_somebody(world, await world.call("support"))
+
+
+async def test_postgresql_is_killed_during_a_call(world: World) -> None:
+    caller = await world.call("support")
+    await caller.is_answered()
+    await world.kills("PostgreSQL")
+    await world.is_back("PostgreSQL")
+    await reaches_somebody(world, caller)
+
+
+async def test_a_worker_that_is_frozen_leaves_the_calls_to_the_others(world: World) -> None:
+    await world.freezes("w1")
+    try:
+        await reaches_somebody(world, await world.call("support"))
+    finally:
+        world.thaws("w1")
+
+
+async def test_workers_are_restarted_one_after_the_other_while_people_call(world: World) -> None:
+    async def restart() -> None:
+        async for _ in world.stack.restart():
+            pass
+
+    restarting = asyncio.create_task(restart())
+    while not restarting.done():
+        await reaches_somebody(world, await world.call("support"))
+    await restarting

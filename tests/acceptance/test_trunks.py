@@ -1,0 +1,118 @@
+"""Two trunks, of which the first is out of order: numbers are called by the other one.
+
+Frank's mobile is reached by the second trunk only: whenever it rings, the first was left in time.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from db.models import CallEvent
+from lab.party import Caller
+from lab.trace import Trace
+from lab.waiting import eventually
+from lab.world import World
+from oncall.outcomes import Disposition, EventKind, Outcome
+from vigie.checks import Finding, Verdict, examine
+from vigie.site.importer import import_site
+
+FRANKS_MOBILE = "+33612000006"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def preferring_the_wrong_one(world: World) -> AsyncIterator[World]:
+    """The world with its trunks the other way round, as soon as that is obeyed."""
+    backwards = dict(reversed(world.site.trunks.items()))
+    await import_site(world.engine, world.site.model_copy(update={"trunks": backwards}))
+    try:
+        await eventually(lambda: _tries(world, "spare"), within=5, hoped="the first trunk is tried first", grain=0)
+        world.disorder.called.clear()
+        yield world
+    finally:
+        await import_site(world.engine, world.site, prune=True)
+        await eventually(lambda: _tries(world, "lab"), within=5, hoped="the other trunk is tried first", grain=0)
+
+
+async def _tries(world: World, trunk: str) -> str:
+    """Complains when another trunk than this is preferred."""
+    world.disorder.in_its_usual_disorder()
+    trace = await _rung_in_vain(world)
+    return "" if f"par {trunk}" in _ring(trace) else _ring(trace)
+
+
+async def _rung_in_vain(world: World) -> Trace:
+    caller = await _calls_frank(world)
+    await caller.hangs_up()
+    return await world.trace(caller)
+
+
+async def _calls_frank(world: World) -> Caller:
+    """Frank's mobile rings for the caller."""
+    caller = await world.call("mobile")
+    await world.mobile(FRANKS_MOBILE).rings()
+    return caller
+
+
+def _ring(trace: Trace) -> str:
+    return trace.event(EventKind.RING).reason or ""
+
+
+def _failures(trace: Trace) -> list[CallEvent]:
+    return [event for event in trace.events if event.kind == EventKind.TRUNK_FAILED]
+
+
+async def _the_doctor_on_trunks(world: World) -> Finding:
+    (finding,) = (finding for finding in await examine(world.settings) if finding.subject == "trunks")
+    return finding
+
+
+async def _watched(world: World, verdict: Verdict) -> None:
+    """Asterisk sends OPTIONS now rather than in some seconds, and we wait for what comes of it."""
+    await world.pbx.command("pjsip qualify trunk-spare.watch")
+
+    async def otherwise() -> str:
+        finding = await _the_doctor_on_trunks(world)
+        return "" if finding.verdict is verdict else finding.detail
+
+    await eventually(otherwise, within=25, hoped=f"the first trunk is {verdict}")
+
+
+async def test_a_trunk_that_refuses_our_calls_costs_nobody_theirs(preferring_the_wrong_one: World) -> None:
+    world = preferring_the_wrong_one
+    caller = await _calls_frank(world)
+    frank = world.mobile(FRANKS_MOBILE)
+    await frank.answers()
+    await frank.presses("1")
+    await frank.is_connected_to(caller)
+    await caller.hangs_up()
+    await frank.is_hung_up()
+
+    trace = await world.trace(caller)
+    assert trace.outcome is Outcome.ANSWERED
+    assert trace.dispositions == [("Frank", Disposition.ACCEPTED)]
+    (failure,) = _failures(trace)
+    assert (failure.who, failure.q850, failure.sip) == ("Frank", 34, 503)
+    assert failure.reason == "spare en défaut, essai par lab"
+    assert world.disorder.called == [FRANKS_MOBILE]
+
+
+async def test_a_trunk_that_falls_silent_is_left_then_skipped_and_used_again_when_it_is_back(
+    preferring_the_wrong_one: World,
+) -> None:
+    world = preferring_the_wrong_one
+    world.disorder.says_nothing()
+    caught_unawares = await _rung_in_vain(world)
+    (failure,) = _failures(caught_unawares)
+    assert (failure.q850, failure.sip) == (102, None)
+    assert caught_unawares.dispositions == [("Frank", Disposition.CALLER_GONE)]
+
+    await _watched(world, Verdict.DOUBTFUL)
+    assert "spare" in (await _the_doctor_on_trunks(world)).detail
+    warned = await _rung_in_vain(world)
+    assert _failures(warned) == []
+    assert "par lab, spare ne répond pas" in _ring(warned)
+
+    world.disorder.in_its_usual_disorder()
+    await _watched(world, Verdict.GOOD)
+    back = await _rung_in_vain(world)
+    assert [event.sip for event in _failures(back)] == [503]

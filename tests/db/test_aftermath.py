@@ -1,0 +1,122 @@
+"""What is found of calls that nobody closed."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ari_app.calls.aftermath import Aftermath
+from db.aftermath import left_call, open_calls
+from db.journal import Journal
+from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, CallOpened, Record, encode
+from db.spool import Spool
+from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.plan import ContactKind
+from tests.support.history import write
+
+CAME = datetime(2026, 11, 25, 3, 12, tzinfo=UTC)
+
+
+def later(seconds: float) -> datetime:
+    return CAME + timedelta(seconds=seconds)
+
+
+def opened(call: UUID, **facts: object) -> CallOpened:
+    return CallOpened(id=call, did="+33188000001", channel=f"1795.{call}", worker="w1", started_at=CAME, **facts)  # type: ignore[arg-type]
+
+
+def event(call: UUID, seq: int, kind: EventKind) -> CallEvent:
+    return CallEvent(call_id=call, seq=seq, at=later(seq), kind=kind)
+
+
+def attempt(call: UUID) -> AttemptOpened:
+    return AttemptOpened(
+        id=uuid4(),
+        call_id=call,
+        round=1,
+        step=1,
+        person_id=None,
+        person_name="Alice",
+        contact_method_id=None,
+        kind=ContactKind.SIP,
+        address="alice",
+        started_at=CAME,
+    )
+
+
+async def journal(engine: AsyncEngine, *records: Record) -> None:
+    await write(engine, records)
+
+
+async def test_a_call_that_was_closed_is_not_open(engine: AsyncEngine) -> None:
+    call = uuid4()
+    await journal(engine, opened(call), CallClosed(id=call, ended_at=later(9), outcome=Outcome.ANSWERED))
+    assert await open_calls(engine) == []
+
+
+async def test_an_open_call_tells_how_far_it_had_come(engine: AsyncEngine) -> None:
+    call = uuid4()
+    rung, refused = attempt(call), attempt(call)
+    await journal(
+        engine,
+        opened(call),
+        rung,
+        refused,
+        AttemptClosed(id=refused.id, ended_at=later(2), disposition=Disposition.REFUSED),
+        event(call, 1, EventKind.INCOMING),
+        event(call, 2, EventKind.ACCEPTED),
+    )
+    [found] = await open_calls(engine)
+    assert (found.id, found.generation, found.accepted, found.asked) == (call, 0, True, False)
+    assert found.last_told_at == later(2)
+    assert found.attempts == (rung.id,)
+
+
+async def test_the_generation_of_a_call_shows_in_its_events(engine: AsyncEngine) -> None:
+    call = uuid4()
+    await journal(engine, opened(call), event(call, 1, EventKind.INCOMING), event(call, 20_001, EventKind.ADOPTED))
+    [found] = await open_calls(engine)
+    assert found.generation == 2
+
+
+async def test_a_call_of_which_nothing_else_is_known_was_last_heard_of_when_it_came(engine: AsyncEngine) -> None:
+    call = uuid4()
+    await journal(engine, opened(call))
+    [found] = await open_calls(engine)
+    assert (found.last_told_at, found.attempts) == (CAME, ())
+
+
+@pytest.mark.parametrize(
+    ("plan", "least"), [(None, 2), ({"line": {"voicemail": {"min_seconds": 5}}}, 5)], ids=["no plan", "of the plan"]
+)
+async def test_the_least_length_of_a_message_that_was_left_behind(
+    engine: AsyncEngine, plan: object, least: int
+) -> None:
+    call = uuid4()
+    await journal(engine, opened(call, plan=plan))
+    found = await left_call(engine, call)
+    assert found is not None
+    assert (found.min_seconds, found.is_open) == (least, True)
+
+
+async def test_a_message_whose_call_is_not_journalled_yet_must_wait(engine: AsyncEngine) -> None:
+    assert await left_call(engine, uuid4()) is None
+
+
+async def test_a_call_whose_end_is_on_its_way_is_left_to_its_owner(engine: AsyncEngine, tmp_path: Path) -> None:
+    """As after an hour without the database: what w1 has on disk takes its time, and w2 must not guess meanwhile."""
+    call = uuid4()
+    await write(engine, [opened(call)])
+    spool = Spool(tmp_path, "w1")
+    spool.append(encode(CallClosed(id=call, ended_at=later(9), outcome=Outcome.VOICEMAIL)))
+    aftermath = Aftermath((), engine, survivor := Journal(engine, tmp_path, "w2"))
+    for _ in range(3):
+        await aftermath.look()
+    assert survivor.pending == 0
+    spool.release(spool.read(1))
+    for _ in range(2):
+        await aftermath.look()
+    assert survivor.pending == 2, "its last event and its end"
+    spool.close()
