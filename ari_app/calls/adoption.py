@@ -165,19 +165,24 @@ async def _talk_on(call: Call, who: Inherited) -> None:
 
 
 async def _wind_up(desk: Desk, call: UUID | str, left: LeftCall) -> None:
-    """The caller has hung up while nobody was there: so do we, and the call is closed."""
+    """The caller has hung up while nobody was there: so do we, and the call is closed.
+
+    One whose caller was asked for a message is closed when that is taken in, with all that was left behind.
+    """
     bridged = await members(desk.ari, str(call))
     await asyncio.gather(*(dismiss(desk.ari, other) for other in left.others))
     await Bridge(desk.ari, str(call)).destroy()
     if not isinstance(call, UUID):
         return
     notebook = Notebook(desk.ari, call)
-    generation = (await notebook.read()).generation + 1
+    standing = await notebook.read()
+    generation = standing.generation + 1
     talked = {other.id for other in left.others} & bridged
     for other in left.others:
         desk.journal.put(_closed(call, other, generation, other.id in talked))
-    outcome = Outcome.ANSWERED if talked else Outcome.ABANDONED
-    desk.journal.put(CallClosed(id=call, ended_at=datetime.now(UTC), outcome=outcome, generation=generation))
+    if talked or not standing.message:
+        outcome = Outcome.ANSWERED if talked else Outcome.ABANDONED
+        desk.journal.put(CallClosed(id=call, ended_at=datetime.now(UTC), outcome=outcome, generation=generation))
     notebook.tear_out()
 
 

@@ -93,10 +93,10 @@ class Aftermath:
         ]
         for call in dead:
             if call.id in self._calls:
-                self._close(call)
+                await self._close(call)
         self._calls = {call.id for call in dead}
 
-    def _close(self, call: OpenCall) -> None:
+    async def _close(self, call: OpenCall) -> None:
         """Tells how the call ended as far as anybody can know. Should its worker have told too, that counts."""
         taken = call.accepted and not call.is_over and len(call.attempts) == 1
         for attempt in call.attempts:
@@ -118,6 +118,8 @@ class Aftermath:
         self._journal.put(CallClosed(id=call.id, ended_at=call.last_told_at, outcome=outcome))
         for desk in self._desks:
             Notebook(desk.ari, call.id).tear_out(always=True)
+        if outcome is Outcome.NO_MESSAGE:
+            await store_missed(self._engine, call.id)
 
     def _outcome(self, call: OpenCall) -> Outcome:
         if any(desk.ari.started_at > call.last_told_at for desk in self._desks):

@@ -98,16 +98,18 @@ class Mailroom:
             await asyncio.wait(self._storing)
 
     async def _message(self, call: Call) -> Message | None:
-        """The caller's message; None if there is none, or one too short to be one."""
-        if call.recording is None:
-            return None
+        """The caller's message; None if there is none, or one too short to be one.
+
+        There may be one that we do not know of: a worker that is gone began it, and the caller hung up before we saw.
+        """
+        if call.recording is not None:
+            try:
+                async with asyncio.timeout(_FINISH_SECONDS):
+                    await call.recording.finished
+            except TimeoutError:
+                log.warning("Asterisk did not say that recording %s is over", call.recording.name)
         try:
-            async with asyncio.timeout(_FINISH_SECONDS):
-                await call.recording.finished
-        except TimeoutError:
-            log.warning("Asterisk did not say that recording %s is over", call.recording.name)
-        try:
-            wav = await self._ari.download(f"recordings/stored/{call.recording.name}/file")
+            wav = await self._ari.download(f"recordings/stored/{recording_name(call.id)}/file")
         except NotFound:
             return None
         message = await asyncio.to_thread(read_message, wav)
@@ -134,8 +136,7 @@ class Mailroom:
             delay = min(delay * 2, _LAST_DELAY)
         if message is not None:
             call.tell(EventKind.VOICEMAIL_STORED)
-        if call.recording is not None:
-            await self._delete(call.recording.name)
+        await self._delete(recording_name(call.id))
 
     async def _store(self, call: Call, message: Message | None) -> None:
         await self._journal.drain()  # the call's own row comes first

@@ -202,6 +202,22 @@ async def test_a_message_left_while_no_worker_was_there_is_mailed_afterwards(wor
     assert resemblance(message.sound, letter.sound) > 0.9
 
 
+async def test_a_message_whose_caller_hangs_up_just_when_its_worker_is_gone_is_kept(
+    world: World, message: Speech
+) -> None:
+    caller = await world.call("answering-machine")
+    await caller.is_answered()
+    await caller.hears_beep()
+    await caller.says(message)
+    await kill_the_worker_of(world, caller)
+    await caller.hangs_up()
+
+    assert (await world.trace(caller, within=30)).outcome is Outcome.VOICEMAIL
+    letter = await world.letter(caller, "carol@societe.example")
+    assert resemblance(message.sound, letter.sound) > 0.9
+    assert [each.about for each in world.mailbox.letters].count(letter.about) == 1
+
+
 async def test_a_worker_that_is_told_to_stop_hands_its_conversations_over_at_once(world: World) -> None:
     caller = await world.call("support")
     alice = await world.phone("alice").rings()
