@@ -16,7 +16,7 @@ class OpenCall:
     """A call without an end, or one that ``is_over`` with attempts that are not: ``attempts``.
 
     ``last_told_at`` is the time of the last that is known of it; ``accepted`` says that somebody took it, ``asked``
-    that a message was asked for.
+    that a message was asked for; one that ``lacks_taker`` may have been answered, though by no attempt that is over.
     """
 
     id: UUID
@@ -26,6 +26,7 @@ class OpenCall:
     accepted: bool
     asked: bool
     is_over: bool
+    lacks_taker: bool
     attempts: tuple[UUID, ...]
 
 
@@ -69,6 +70,8 @@ _OPEN_CALLS = text("""
            coalesce(bool_or(kind IN ('accepted', 'connected')), false) AS accepted,
            coalesce(bool_or(kind IN ('voicemail_started', 'announcement')), false) AS asked,
            call.ended_at IS NOT NULL AS is_over,
+           coalesce(call.outcome, 'answered') = 'answered' AND NOT EXISTS (
+               SELECT FROM attempt WHERE call_id = call.id AND disposition = 'accepted') AS lacks_taker,
            ARRAY(SELECT id FROM attempt WHERE call_id = call.id AND ended_at IS NULL) AS attempts
     FROM call LEFT JOIN call_event ON call_event.call_id = call.id
     WHERE call.id IN (SELECT id FROM call WHERE ended_at IS NULL

@@ -85,7 +85,7 @@ async def carry_on(desk: Desk, app: str, call: UUID | str, left: LeftCall) -> No
     notebook.write(standing)
     bridged = await members(desk.ari, str(call))
     adopted = Call(desk, caller, standing)
-    adopted.was_talked = caller.id in bridged and any(other.id in bridged for other in left.others)
+    adopted.was_talked = caller.id in bridged
     others = {other.id: other for other in left.others}
     await attend(adopted, lambda call: _resume(call, app, others, bridged))
 
@@ -104,6 +104,9 @@ async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: fro
         talking = next((who for who in call.inherited.values() if who.bridged), None)
         if talking is not None:
             await _talk_on(call, talking)
+        elif call.was_talked:
+            log.info("whoever the caller talked with has hung up while nobody was there")
+            await Bridge(call.desk.ari, str(call.id)).destroy()
         elif call.recording is not None:
             await thank(call, call.recording)
         elif not call.is_routed:

@@ -98,7 +98,7 @@ class Aftermath:
 
     async def _close(self, call: OpenCall) -> None:
         """Tells how the call ended as far as anybody can know. Should its worker have told too, that counts."""
-        taken = call.accepted and not call.is_over and len(call.attempts) == 1
+        taken = call.accepted and call.lacks_taker and len(call.attempts) == 1
         for attempt in call.attempts:
             disposition = Disposition.ACCEPTED if taken else Disposition.CUT
             self._journal.put(AttemptClosed(id=attempt, ended_at=call.last_told_at, disposition=disposition))

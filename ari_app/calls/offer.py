@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from ari_app.ari import AriError, Bridge, HungUp, Leg
+from ari_app.ari import AriError, Bridge, Conflict, HungUp, Leg
 from ari_app.calls.attempt import Attempt
 from ari_app.calls.call import Call
 from ari_app.calls.comfort import Comfort
@@ -77,6 +77,13 @@ class Offer:
                 self._withdraw_others()
                 await asyncio.get_running_loop().create_future()
 
+    async def _new_bridge(self) -> Bridge:
+        call = self._call
+        try:
+            return await call.desk.ari.bridge(str(call.id))
+        except Conflict:  # a worker that is gone came so far
+            return Bridge(call.desk.ari, str(call.id))
+
     @asynccontextmanager
     async def _bridge(self, leg: Leg) -> AsyncIterator[None]:
         """While inside, caller and person hear each other, as they may have done before."""
@@ -85,7 +92,7 @@ class Offer:
             async with Bridge(call.desk.ari, str(call.id)):
                 yield
         else:
-            async with await call.desk.ari.bridge(str(call.id)) as bridge:
+            async with await self._new_bridge() as bridge:
                 await bridge.add(call.caller, leg)
                 attempt.tell(EventKind.CONNECTED)
                 yield

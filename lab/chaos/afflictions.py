@@ -47,7 +47,7 @@ class Affliction:
 
     strikes: Callable[[Scene], AbstractAsyncContextManager[str]]
     seconds: tuple[float, float] = (0.0, 0.0)
-    recovery_seconds: float = 2.0
+    recovery_seconds: float = 3.0
     cuts: bool = False
     doubles: bool = False
 
@@ -78,7 +78,7 @@ async def worker_frozen(scene: Scene) -> AsyncIterator[str]:
 @asynccontextmanager
 async def worker_cut_off(scene: Scene) -> AsyncIterator[str]:
     worker = scene.some_worker
-    cut(scene.world.keeper(worker).child.pid, scene.world.settings.ari_port)
+    assert cut(scene.world.keeper(worker).child.pid, scene.world.settings.ari_port), "there was a connection to cut"
     yield worker
     await scene.world.workers_connected(within=BACK_SECONDS)
 
@@ -210,7 +210,7 @@ AFFLICTIONS = {
         Affliction(worker_cut_off),
         Affliction(worker_stopped),
         Affliction(workers_renewed),
-        Affliction(workers_killed, recovery_seconds=4),
+        Affliction(workers_killed, recovery_seconds=12),
         Affliction(scheduler_killed, doubles=True),
         Affliction(database_killed),
         Affliction(database_frozen, (1, 10)),

@@ -15,11 +15,14 @@ from db.models import Attempt, Call, CallEvent, OutboxMessage
 from lab.chaos.plan import Placed, Plan
 from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
+from oncall.outcomes import Outcome
 
 if TYPE_CHECKING:
     from lab.chaos.traffic import Traffic
     from lab.world import World
 
+TOLD = (Outcome.VOICEMAIL, Outcome.NO_MESSAGE)
+"""Outcomes of which the line's recipients are told."""
 UNFINISHED = ("pending", "sending")
 
 
@@ -105,6 +108,12 @@ async def traces(engine: AsyncEngine) -> list[Trace]:
         for event in await session.scalars(select(CallEvent).order_by(CallEvent.seq)):
             events[event.call_id].append(event)
     return [Trace(call, attempts[call.id], events[call.id]) for call in calls]
+
+
+async def announced(engine: AsyncEngine) -> set[str]:
+    """The ids of the calls of which somebody must be told."""
+    async with AsyncSession(engine) as session:
+        return {str(call) for call in await session.scalars(select(Call.id).where(Call.outcome.in_(TOLD)))}
 
 
 async def unsent(engine: AsyncEngine) -> int:

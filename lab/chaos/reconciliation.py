@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from lab.chaos.books import Books, Mail
+from lab.chaos.books import TOLD, Books, Mail
 from lab.chaos.plan import Placed
 from lab.chaos.town import RECIPIENTS
 from lab.chaos.traffic import PhoneEvent, Seen
@@ -26,6 +26,8 @@ ON_THE_SAFE_SIDE = 1.0
 """Seconds by which two clocks, or two who see the same, may differ; also for the pause at the end of a sentence."""
 LEAST_MESSAGE = 3.0
 """Seconds of speech from which on there must be a message."""
+TIDIED_SECONDS = 15.0
+"""How long it takes until a call is closed whose caller hung up while no worker was there."""
 OF_SURVIVORS = frozenset({Outcome.CUT, Outcome.ANSWERED, Outcome.VOICEMAIL, Outcome.NO_MESSAGE})
 """How a call can have ended whose caller was there when Asterisk died."""
 
@@ -80,6 +82,7 @@ class _Page:
         self._books = books
         began, ended = seen.at.get("placed", 0.0), seen.ended_at or float("inf")
         self._cuts = [blow for blow in books.struck if blow.cuts and blow.since < ended and began < blow.until]
+        self._unattended = any(blow.cuts and ended < blow.since < ended + TIDIED_SECONDS for blow in books.struck)
 
     def disagreements(self, mails: defaultdict[str, list[Mail]]) -> Iterator[str]:
         """``mails`` are all those that are about calls not yet looked at; ours are taken out."""
@@ -122,6 +125,8 @@ class _Page:
             spoken = self._spoken(trace)
             if spoken is None or spoken < LEAST_MESSAGE:
                 return  # they had said it all before they were asked for it
+        if outcome is Outcome.CUT and self._unattended:
+            return  # they hung up while no worker was there, and then Asterisk died, which alone knew
         if outcome not in expected:
             yield f"the journal has it as {outcome}, not as {' or '.join(sorted(expected))}"
         if outcome is Outcome.ABANDONED and self._seen.end == "hung_up":
@@ -145,7 +150,7 @@ class _Page:
 
     def _of_mails(self, trace: Trace, mails: Sequence[Mail]) -> Iterator[str]:
         """Each recipient is told once of a message, or of a caller who left none; nobody of anything else."""
-        told = trace.outcome in (Outcome.VOICEMAIL, Outcome.NO_MESSAGE) or (trace.outcome is Outcome.CUT and mails)
+        told = trace.outcome in TOLD or (trace.outcome is Outcome.CUT and mails)
         copies = Counter(mail.recipient for mail in mails)
         for recipient in sorted(copies.keys() | set(RECIPIENTS)):
             times = copies[recipient]

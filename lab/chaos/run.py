@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.chaos.afflictions import Scene
-from lab.chaos.books import Books, Struck, gather, left_over, unsent
+from lab.chaos.books import Books, Struck, announced, gather, left_over, unsent
 from lab.chaos.plan import Blow, Plan
 from lab.chaos.reconciliation import Disagreement, reconcile
 from lab.chaos.town import site
@@ -20,8 +20,9 @@ from lab.trace import open_rows
 from lab.waiting import eventually
 from lab.world import World
 
-SETTLED_SECONDS = 120
-"""How long it may take, after the last call, until all mails have left."""
+SETTLED_SECONDS = 180
+"""How long it may take, after the last call, until all mails have come: whoever tidies up after those who died waits a
+minute, and looks each minute."""
 
 Teller = Callable[[str], None]
 
@@ -49,11 +50,14 @@ async def run(plan: Plan, directory: Path, tell: Teller) -> Verdict:
 
 
 async def _in_time(plan: Plan) -> AsyncIterator[Blow]:
-    """Each blow when it is its turn, and nothing more when the plan is over."""
-    began = time.monotonic()
+    """Each blow when it is its turn and all has recovered from the last one, and nothing more when the plan is over."""
+    began = free = time.monotonic()
     for blow in plan.blows:
-        await asyncio.sleep(max(0.0, began + blow.at - time.monotonic()))
+        if free > began + plan.seconds:
+            return
+        await asyncio.sleep(max(free, began + blow.at) - time.monotonic())
         yield blow
+        free = time.monotonic() + blow.affliction.recovery_seconds
     await asyncio.sleep(max(0.0, began + plan.seconds - time.monotonic()))
 
 
@@ -72,4 +76,7 @@ async def _strike(blow: Blow, world: World, traffic: Traffic, tell: Teller) -> S
 async def _unsettled(world: World) -> str:
     """What is still under way; nothing when all is done."""
     left, rows, mails = await left_over(world), await open_rows(world.engine), await unsent(world.engine)
-    return f"{left}, {rows} rows are open, {mails} mails have not left" if left or rows or mails else ""
+    untold = await announced(world.engine) - {letter.about for letter in world.mailbox.letters}
+    if not (left or rows or mails or untold):
+        return ""
+    return f"{left}, {rows} rows are open, {mails} mails have not left, nobody knows of {untold}"

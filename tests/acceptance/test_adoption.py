@@ -164,6 +164,20 @@ async def test_a_caller_who_hangs_up_while_nobody_is_there_leaves_no_dead_call(w
     assert trace.dispositions == [("Alice", Disposition.CUT)]
 
 
+async def test_whoever_hangs_up_while_nobody_is_there_ends_the_conversation(world: World) -> None:
+    caller = await world.call("support")
+    alice = await world.phone("alice").rings()
+    await alice.answers()
+    await alice.presses("1")
+    await alice.is_connected_to(caller)
+    await kill_the_worker_of(world, caller)
+    await alice.hangs_up()
+    await caller.is_hung_up(within=CARRIED_ON)
+    trace = await world.trace(caller, within=30)
+    assert trace.outcome is Outcome.ANSWERED
+    assert trace.dispositions == [("Alice", Disposition.ACCEPTED)]
+
+
 async def test_a_worker_that_was_hung_finds_its_calls_with_another_and_lets_go(world: World) -> None:
     caller = await world.call("support")
     alice = await world.phone("alice").rings()

@@ -74,6 +74,23 @@ async def test_an_open_call_tells_how_far_it_had_come(engine: AsyncEngine) -> No
     assert found.attempts == (rung.id,)
 
 
+@pytest.mark.parametrize(("outcome", "lacks"), [(Outcome.ANSWERED, True), (Outcome.ABANDONED, False)])
+async def test_a_call_that_was_answered_has_somebody_who_took_it(
+    engine: AsyncEngine, outcome: Outcome, lacks: bool
+) -> None:
+    """As of somebody who took it, and hung up while no worker was there."""
+    call = uuid4()
+    took = attempt(call)
+    over = CallClosed(id=call, ended_at=later(9), outcome=outcome)
+    await journal(engine, opened(call), took, event(call, 1, EventKind.CONNECTED), over)
+    [found] = await open_calls(engine)
+    assert (found.is_over, found.accepted, found.lacks_taker, found.attempts) == (True, True, lacks, (took.id,))
+    again = attempt(call)
+    await journal(engine, again, AttemptClosed(id=took.id, ended_at=later(8), disposition=Disposition.ACCEPTED))
+    [found] = await open_calls(engine)
+    assert (found.lacks_taker, found.attempts) == (False, (again.id,))
+
+
 async def test_the_generation_of_a_call_shows_in_its_events(engine: AsyncEngine) -> None:
     call = uuid4()
     await journal(engine, opened(call), event(call, 1, EventKind.INCOMING), event(call, 20_001, EventKind.ADOPTED))
