@@ -17,7 +17,7 @@ from lab.chaos.plan import Placed
 from lab.chaos.town import RECIPIENTS
 from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
-from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.outcomes import Disposition, EventKind, Outcome, Route
 
 EVENTS_PER_GENERATION = 10_000
 AFTERMATH = 2
@@ -140,12 +140,12 @@ class _Page:
         return any(event.what in ("left", "unheard") and event.at < ended + ON_THE_SAFE_SIDE for event in self._phones)
 
     def _of_cut(self, trace: Trace) -> Iterator[str]:
-        """Asterisk died: whoever was there then has not hung up by themselves."""
+        """Asterisk died: whoever was there then has not hung up by themselves. (The fallback cannot tell the two.)"""
         was_there = any(
             self._seen.at.get("answered", blow.until) < blow.since < (self._seen.ended_at or blow.until)
             for blow in self._cuts
         )
-        if was_there and trace.outcome not in OF_SURVIVORS:
+        if was_there and trace.call.route == Route.WORKER and trace.outcome not in OF_SURVIVORS:
             yield f"the call was cut, but the journal has it as {trace.outcome}"
 
     def _of_mails(self, trace: Trace, mails: Sequence[Mail]) -> Iterator[str]:
