@@ -8,7 +8,7 @@ the calls cost SIPp about 1 ms of processor time a call, its log of all messages
 import asyncio
 import resource
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,20 +70,14 @@ async def put_through(load: Load, *, pbx: SocketAddress, trunk: SocketAddress) -
         numbers = load.numbers
         rows = (f"{numbers[n % len(numbers)]};+336{10_000_000 + n}" for n in range(load.calls))
         (where / "calls.csv").write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n")
-        telephones = await _sipp(where, "callee", trunk, load)
-        try:
-            await until(
-                lambda: _bound(trunk), within=5, hoped=f"SIPp answers at {trunk}", instead=lambda: "it does not"
-            )
-            every = ("-inf", "calls.csv", "-r", f"{load.rate:g}", "-l", str(load.calls))
+        every = ("-inf", "calls.csv", "-r", f"{load.rate:g}", "-l", str(load.calls))
+        async with AsyncExitStack() as ends:
+            telephones = await _sipp(where, "callee", trunk, load)
+            ends.push_async_callback(_ended, telephones, 1)
+            await until(lambda: _bound(trunk), within=5, hoped=f"SIPp answers at {trunk}", instead=lambda: "nobody")
             callers = await _sipp(where, "caller", SocketAddress(trunk.host, trunk.port + 1), load, str(pbx), *every)
-            await callers.wait()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(telephones.wait(), 1)
-        finally:
-            if telephones.returncode is None:
-                telephones.kill()  # on SIGTERM it would wait for calls that are still open
-                await telephones.wait()
+            ends.push_async_callback(_ended, callers, 0)
+            await _ended(callers, load.seconds + PATIENCE)
         sent, received = _invites(where / "caller.log"), _invites(where / "callee.log")
         answered = min(_successful(where / f"{role}.csv") for role in ("caller", "callee"))
     delays = sorted((received[who] - at) * 1000 for who, at in sent.items() if who in received)
@@ -100,13 +94,23 @@ async def _sipp(
     (where / f"{role}.xml").write_text(script)
     return await asyncio.create_subprocess_exec(
         *("sipp", "-sf", f"{role}.xml", "-i", address.host, "-p", str(address.port), "-nostdin"),
-        *("-m", str(load.calls), "-timeout", f"{load.seconds + PATIENCE:.0f}s"),
-        *("-trace_logs", "-log_file", f"{role}.log", "-trace_stat", "-stf", f"{role}.csv", "-fd", "1"),
+        *("-m", str(load.calls), "-trace_stat", "-stf", f"{role}.csv", "-fd", "1"),
+        *("-trace_logs", "-log_file", f"{role}.log"),
         *options,
         cwd=where,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
+
+
+async def _ended(process: asyncio.subprocess.Process, patience: float) -> None:
+    """Returns when it has ended, by force if need be: on SIGTERM SIPp would wait for the calls that are still open."""
+    try:
+        await asyncio.wait_for(process.wait(), patience)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def _bound(address: SocketAddress) -> bool:
@@ -119,8 +123,9 @@ def _invites(log: Path) -> dict[str, float]:
     """When each caller's INVITE was first sent or received, in seconds: number, date, time, seconds."""
     seen: dict[str, float] = {}
     for line in log.read_text().splitlines():
-        caller, *_, at = line.split()
-        seen.setdefault(caller, float(at))
+        match line.split():  # the last line may have been cut
+            case [caller, _, _, at]:
+                seen.setdefault(caller, float(at))
     return seen
 
 

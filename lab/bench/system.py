@@ -111,7 +111,7 @@ class Bench:
         """Waits until no call is left; hangs up those that SIPp has forgotten."""
         if await self.calls_in_progress():
             await self.hang_up_all()
-        await eventually(self._left, within=30, hoped="all calls over")
+        await eventually(self._left, within=60, hoped="all calls over")
 
     async def journalled(self) -> tuple[int, int]:
         """How many calls the journal has, and how many of them as answered."""

