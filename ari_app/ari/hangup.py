@@ -12,6 +12,9 @@ NORMAL_CLEARING = 16
 
 TEMPORARY_FAILURE = 41
 
+SHUTDOWN = 4
+"""The kind of soft hangup of a channel whose Asterisk is about to end (``AST_SOFTHANGUP_SHUTDOWN``)."""
+
 SUBSCRIBER_ABSENT = 20
 """Q.850 cause 20: the phone is not registered or cannot be reached for now."""
 
@@ -36,7 +39,9 @@ class Hangup:
     @classmethod
     def requested(cls, event: ChannelHangupRequest) -> "Hangup":
         """The hangup that a request for it tells. A BYE or CANCEL without a reason, and our own request, are cause
-        16, normal clearing (RFC 3398)."""
+        16, normal clearing (RFC 3398); that of an Asterisk that is told to stop is nobody's."""
+        if event.soft and event.cause == SHUTDOWN:
+            return cls.lost()
         if event.soft or event.cause in (UNKNOWN, NORMAL_CLEARING):
             return cls(NORMAL_CLEARING, None, "Normal Clearing", event.at)
         return cls(event.cause, event.tech_cause, "hung up", event.at)

@@ -17,13 +17,15 @@ from lab.chaos.plan import Placed
 from lab.chaos.town import RECIPIENTS
 from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
-from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.outcomes import Disposition, EventKind, Outcome, Route
 
 EVENTS_PER_GENERATION = 10_000
 AFTERMATH = 2
 """The last places of each generation's events, which those have who tidy up after it."""
 ON_THE_SAFE_SIDE = 1.0
 """Seconds by which two clocks, or two who see the same, may differ; also for the pause at the end of a sentence."""
+UNWRITTEN_SECONDS = 2.1
+"""How much of a recording Asterisk has in a buffer of its own (32 KiB) and not in the file, when it is killed."""
 LEAST_MESSAGE = 3.0
 """Seconds of speech from which on there must be a message."""
 TIDIED_SECONDS = 15.0
@@ -140,12 +142,12 @@ class _Page:
         return any(event.what in ("left", "unheard") and event.at < ended + ON_THE_SAFE_SIDE for event in self._phones)
 
     def _of_cut(self, trace: Trace) -> Iterator[str]:
-        """Asterisk died: whoever was there then has not hung up by themselves."""
+        """Asterisk died: whoever was there then has not hung up by themselves. (The fallback cannot tell the two.)"""
         was_there = any(
             self._seen.at.get("answered", blow.until) < blow.since < (self._seen.ended_at or blow.until)
             for blow in self._cuts
         )
-        if was_there and trace.outcome not in OF_SURVIVORS:
+        if was_there and trace.call.route == Route.WORKER and trace.outcome not in OF_SURVIVORS:
             yield f"the call was cut, but the journal has it as {trace.outcome}"
 
     def _of_mails(self, trace: Trace, mails: Sequence[Mail]) -> Iterator[str]:
@@ -181,7 +183,7 @@ class _Page:
         if self._placed.kind.habit != "speaks" or "answered" not in self._seen.at:
             return None
         began = [event.at.timestamp() for event in trace.events if event.kind == EventKind.VOICEMAIL_STARTED]
-        silenced = [blow.since for blow in self._cuts]
+        silenced = [blow.since - UNWRITTEN_SECONDS for blow in self._cuts]
         ended = min(self._seen.at["answered"] + self._books.speech_seconds, self._seen.ended_at or 0, *silenced)
         return max(0.0, ended - began[0]) if began else None
 

@@ -64,6 +64,14 @@ async def test_a_hangup_on_request_has_no_cause_of_its_own(asterisk: AriServer, 
     assert (await end_of(leg)).q850 == 16
 
 
+async def test_nobody_hung_up_when_asterisk_is_told_to_stop(asterisk: AriServer, talking: Talking) -> None:
+    """It hangs up on everybody first, and tells so (4: shutdown)."""
+    leg = await talking("caller")
+    asterisk.requests_hangup("caller", cause=4, soft=True)
+    asterisk.leaves("caller")
+    assert (await end_of(leg)).by_restart
+
+
 async def test_a_leg_that_left_for_another_application(asterisk: AriServer, talking: Talking) -> None:
     leg = await talking("caller")
     asterisk.leaves("caller")
