@@ -15,7 +15,7 @@ from lab.chaos.report import timeline
 from lab.chaos.town import KINDS, RECIPIENTS, Kind
 from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
-from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.outcomes import Disposition, EventKind, Outcome, Route
 
 EVENING = 1_795_600_000.0
 TALKER, SPEAKER, LEAVER = "+33670000000", "+33670000001", "+33670000002"
@@ -44,7 +44,11 @@ def trace(caller: str, outcome: Outcome, ended: float, *told: tuple[float, Event
         for _ in filter(None, [by])
     ]
     events = [CallEvent(call_id=call, seq=n, at=at(when), kind=what) for n, (when, what) in enumerate(told, 1)]
-    return Trace(Call(id=call, caller=caller, outcome=outcome, started_at=at(0), ended_at=at(ended)), attempts, events)
+    return Trace(
+        Call(id=call, caller=caller, route=Route.WORKER, outcome=outcome, started_at=at(0), ended_at=at(ended)),
+        attempts,
+        events,
+    )
 
 
 def good() -> Books:
