@@ -15,7 +15,7 @@ from lab.chaos.report import timeline
 from lab.chaos.town import KINDS, RECIPIENTS, Kind
 from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
-from oncall.outcomes import Disposition, EventKind, Outcome
+from oncall.outcomes import Disposition, EventKind, Outcome, Route
 
 EVENING = 1_795_600_000.0
 TALKER, SPEAKER, LEAVER = "+33670000000", "+33670000001", "+33670000002"
@@ -44,7 +44,11 @@ def trace(caller: str, outcome: Outcome, ended: float, *told: tuple[float, Event
         for _ in filter(None, [by])
     ]
     events = [CallEvent(call_id=call, seq=n, at=at(when), kind=what) for n, (when, what) in enumerate(told, 1)]
-    return Trace(Call(id=call, caller=caller, outcome=outcome, started_at=at(0), ended_at=at(ended)), attempts, events)
+    return Trace(
+        Call(id=call, caller=caller, route=Route.WORKER, outcome=outcome, started_at=at(0), ended_at=at(ended)),
+        attempts,
+        events,
+    )
 
 
 def good() -> Books:
@@ -228,6 +232,16 @@ def test_calls_may_be_cut_when_asterisk_dies_but_only_then_and_truly() -> None:
     assert found(asterisk_died(retold(unheard, TALKER, lie), 5)) == [
         (TALKER, "the call was cut, but the journal has it as abandoned")
     ]
+
+
+def test_whoever_is_called_may_lose_patience_while_no_worker_is_there_at_all() -> None:
+    told = ((0.0, EventKind.INCOMING), (8.0, EventKind.VOICEMAIL_STARTED))
+    mails = [Mail(who, str(CALLS[TALKER]), EVENING + 27, 0) for who in RECIPIENTS]
+    books = retold(good(), TALKER, trace(TALKER, Outcome.NO_MESSAGE, 26, *told))
+    books = replace(books, mails=[*books.mails, *mails])
+    assert found(books) == [(TALKER, "the journal has it as no_message, not as answered")]
+    killed = Struck("workers-killed", "all of them", EVENING + 1, EVENING + 6, delays=True)
+    assert found(replace(books, struck=(killed,))) == []
 
 
 def test_what_was_recorded_until_asterisk_died_must_arrive() -> None:
