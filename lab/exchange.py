@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from ari_app.ari import Ari, Leg, NotFound, StasisStart
+from ari_app.ari import Ari, HungUp, Leg, NotFound, StasisStart
 from lab.carrier import APPLICATION, CARRIER, REQUIRED_MODULES, Outside, configuration
 from lab.ear import Ear, Ears
 from lab.party import Caller, Incoming, Party
@@ -142,10 +142,14 @@ class Exchange:
     def _arrives(self, leg: Leg, event: StasisStart) -> None:
         del event
         if leg.id.startswith(EAR):
-            self.attend(leg.go_on("ear", leg.id.removeprefix(EAR), 1))
+            self.attend(self._hears(leg))
             return
         phone = self._phones.get(leg.channel.dialplan.exten)
         self.attend(self._rings(phone, leg) if phone else self._has_no_subscriber(leg))
+
+    async def _hears(self, leg: Leg) -> None:
+        with suppress(HungUp):  # the call that was to be heard is over
+            await leg.go_on("ear", leg.id.removeprefix(EAR), 1)
 
     async def _rings(self, phone: Phone, leg: Leg) -> None:
         with suppress(NotFound):

@@ -171,8 +171,11 @@ class World(Faults):
 
         await eventually(missing, within=within, hoped="all workers connected")
 
-    async def nothing_left(self, *, within: float = 10) -> None:
-        """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal."""
+    async def nothing_left(self, *, within: float = 30) -> None:
+        """Waits until Vigie is at rest: no channel, no bridge, no call or attempt open in the journal.
+
+        What a dead worker has left open is closed by the others when they have seen it twice.
+        """
         await eventually(self._left, within=within, hoped="nothing left of the calls")
         assert not self.exchange.unnoticed, f"rang unexpectedly: {self.exchange.unnoticed}"
 

@@ -70,18 +70,3 @@ async def _rung(world: World, person: str = "Bob") -> str:
     await people[rung].rings()
     await caller.hangs_up()
     return "" if rung == person else f"{rung} is"
-
-
-async def test_without_any_worker_the_caller_hears_an_apology(world: World) -> None:
-    for worker in world.stack.workers.values():
-        await worker.stop(10)
-    try:
-        caller = await world.call("support")
-        await caller.is_answered()
-        await caller.hears_something()
-        await caller.is_hung_up(within=20)
-        assert "no worker" in world.pbx.log.read_text()
-    finally:
-        for worker in world.stack.workers.values():
-            await worker.start()
-        await world.workers_connected()
