@@ -42,13 +42,16 @@ class Affliction:
     """``strikes`` hits when it is entered, says whom, and is over, all parts being back, when it is left.
 
     ``seconds`` is how long it may last at least and at most, ``recovery_seconds`` how long until the next one may come.
-    ``cuts``: calls in progress may be lost. ``doubles``: a mail may come twice that its server takes just then.
+    ``cuts``: calls in progress may be lost. ``delays``: nobody carries them on for so long that whoever is called may
+    lose patience, and the caller have to leave a message. ``doubles``: a mail may come twice that its server takes
+    just then.
     """
 
     strikes: Callable[[Scene], AbstractAsyncContextManager[str]]
     seconds: tuple[float, float] = (0.0, 0.0)
     recovery_seconds: float = 3.0
     cuts: bool = False
+    delays: bool = False
     doubles: bool = False
 
     @property
@@ -210,7 +213,7 @@ AFFLICTIONS = {
         Affliction(worker_cut_off),
         Affliction(worker_stopped),
         Affliction(workers_renewed),
-        Affliction(workers_killed, recovery_seconds=12),
+        Affliction(workers_killed, recovery_seconds=12, delays=True),
         Affliction(scheduler_killed, doubles=True),
         Affliction(database_killed),
         Affliction(database_frozen, (1, 10)),

@@ -28,13 +28,14 @@ UNFINISHED = ("pending", "sending")
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """What befell, from when to when all was back, in seconds of the epoch."""
+    """What befell, from when to when all was back, in seconds of the epoch; what it may cost, see `Affliction`."""
 
     name: str
     whom: str
     since: float
     until: float
     cuts: bool = False
+    delays: bool = False
     doubles: bool = False
 
 

@@ -83,7 +83,9 @@ class _Page:
         self._phones = phones
         self._books = books
         began, ended = seen.at.get("placed", 0.0), seen.ended_at or float("inf")
-        self._cuts = [blow for blow in books.struck if blow.cuts and blow.since < ended and began < blow.until]
+        lived_through = [blow for blow in books.struck if blow.since < ended and began < blow.until]
+        self._cuts = [blow for blow in lived_through if blow.cuts]
+        self._is_delayed = any(blow.delays for blow in lived_through)
         self._unattended = any(blow.cuts and ended < blow.since < ended + TIDIED_SECONDS for blow in books.struck)
 
     def disagreements(self, mails: defaultdict[str, list[Mail]]) -> Iterator[str]:
@@ -129,6 +131,8 @@ class _Page:
                 return  # they had said it all before they were asked for it
         if outcome is Outcome.CUT and self._unattended:
             return  # they hung up while no worker was there, and then Asterisk died, which alone knew
+        if outcome in TOLD and expected == {Outcome.ANSWERED} and self._is_delayed:
+            return  # whoever had picked up waited in vain for somebody to speak to
         if outcome not in expected:
             yield f"the journal has it as {outcome}, not as {' or '.join(sorted(expected))}"
         if outcome is Outcome.ABANDONED and self._seen.end == "hung_up":
@@ -183,9 +187,10 @@ class _Page:
         if self._placed.kind.habit != "speaks" or "answered" not in self._seen.at:
             return None
         began = [event.at.timestamp() for event in trace.events if event.kind == EventKind.VOICEMAIL_STARTED]
-        silenced = [blow.since - UNWRITTEN_SECONDS for blow in self._cuts]
+        silenced = [blow.since for blow in self._cuts]
         ended = min(self._seen.at["answered"] + self._books.speech_seconds, self._seen.ended_at or 0, *silenced)
-        return max(0.0, ended - began[0]) if began else None
+        unwritten = UNWRITTEN_SECONDS if silenced else 0
+        return max(0.0, ended - unwritten - began[0]) if began else None
 
 
 def _of_journal(trace: Trace) -> Iterator[str]:

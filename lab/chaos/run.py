@@ -70,7 +70,8 @@ async def _strike(blow: Blow, world: World, traffic: Traffic, tell: Teller) -> S
         tell(f"{affliction.name}: {whom}" + (f", for {blow.seconds:.1f} s" if blow.seconds else ""))
         await asyncio.sleep(blow.seconds)
     tell(f"{affliction.name} is over after {time.time() - since:.1f} s")
-    return Struck(affliction.name, whom, since, time.time(), affliction.cuts, affliction.doubles)
+    may = {"cuts": affliction.cuts, "delays": affliction.delays, "doubles": affliction.doubles}
+    return Struck(affliction.name, whom, since, time.time(), **may)
 
 
 async def _unsettled(world: World) -> str:

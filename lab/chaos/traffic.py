@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,11 +150,11 @@ class Traffic:
         return process
 
     async def _make_speech(self) -> None:
-        """What callers say, as SIPp plays it: A-law, exactly as long as the plan says, and without a pause."""
+        """What callers say, as SIPp plays it (A-law): as long as the plan says, then silence until they leave."""
         speech = await speak(WORDS, self._directory / "speech.wav")
         samples = speech.sound.samples
         wanted = round(self._plan.speech_seconds * RATE)
-        raw = (samples * (wanted // len(samples) + 1))[:wanted]
+        raw = (samples * (wanted // len(samples) + 1))[:wanted] + array("h", bytes(2 * LONGEST_CALL * RATE))
         pcm, alaw = self._directory / "speech.raw", self._directory / "speech.alaw"
         pcm.write_bytes(raw.tobytes())
         shape = ("-t", "raw", "-r", str(RATE), "-e", "signed", "-b", "16", "-c", "1")

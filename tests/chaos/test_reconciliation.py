@@ -234,6 +234,16 @@ def test_calls_may_be_cut_when_asterisk_dies_but_only_then_and_truly() -> None:
     ]
 
 
+def test_whoever_is_called_may_lose_patience_while_no_worker_is_there_at_all() -> None:
+    told = ((0.0, EventKind.INCOMING), (8.0, EventKind.VOICEMAIL_STARTED))
+    mails = [Mail(who, str(CALLS[TALKER]), EVENING + 27, 0) for who in RECIPIENTS]
+    books = retold(good(), TALKER, trace(TALKER, Outcome.NO_MESSAGE, 26, *told))
+    books = replace(books, mails=[*books.mails, *mails])
+    assert found(books) == [(TALKER, "the journal has it as no_message, not as answered")]
+    killed = Struck("workers-killed", "all of them", EVENING + 1, EVENING + 6, delays=True)
+    assert found(replace(books, struck=(killed,))) == []
+
+
 def test_what_was_recorded_until_asterisk_died_must_arrive() -> None:
     salvaged = replace(good(), mails=[replace(mail, sound_seconds=4.5) for mail in good().mails])
     assert found(asterisk_died(salvaged, 13)) == []

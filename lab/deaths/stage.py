@@ -1,30 +1,20 @@
-"""How soon calls are carried on whose worker is killed, in each phase that a call can be in, and whether any is lost.
+"""Calls in each phase that a call can be in, held there while the worker that has them is killed, time and again.
 
-``python -m lab.deaths --kills 200``: a call in each phase is held there while the worker that has it is killed, with
-SIGKILL, time and again; in the end each of them must still come to its good end. A conversation must not even notice:
-keys that the caller presses all the while are counted at the other end.
+In the end each of them must still come to its good end. A conversation must not even notice: keys that the caller
+presses all the while are counted at the other end.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
-import shutil
 import signal
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from lab.party import Caller
 from lab.phones import Phone, ringing
@@ -32,9 +22,8 @@ from lab.sound import Speech, speak
 from lab.waiting import eventually, until
 from lab.world import World
 from oncall.outcomes import EventKind
-from vigie.cli import give_up_root
 
-SITE = Path(__file__).with_name("deaths.yaml")
+SITE = Path(__file__).with_name("site.yaml")
 GRETA, RUTH, TOM, TIM, PAUL, CAROL = (f"+3361200000{n}" for n in range(1, 7))
 GREETING, RINGING, TOGETHER, PROMPT, TALKING, RECORDING = PHASES = (
     *("greeting", "ringing", "together", "prompt", "talking", "recording"),
@@ -42,8 +31,6 @@ GREETING, RINGING, TOGETHER, PROMPT, TALKING, RECORDING = PHASES = (
 """The phases, which are also the lines whose calls stay in them."""
 RUNG = {RINGING: (RUTH,), TOGETHER: (TOM, TIM), PROMPT: (PAUL,), TALKING: (CAROL,)}
 KILLS_A_STAGE = 10
-LIMIT = 2.0
-"""Seconds within which 99 of 100 calls must have been carried on."""
 PATIENCE = 15.0
 """Seconds after which a call counts as lost."""
 NEWCOMERS = 2
@@ -234,12 +221,6 @@ class Deaths:
             self._tell(f"LOST {self.lost[-1]}")
 
 
-def percentiles(values: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    return {name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for name, share in shares.items()}
-
-
 async def measure(kills: int, workers: int, directory: Path, tell: Callable[[str], None]) -> Deaths:
     """Kills so many times in a world of its own."""
     async with World(directory / "world", SITE.read_text(), handsets=(), workers=workers) as world:
@@ -248,59 +229,3 @@ async def measure(kills: int, workers: int, directory: Path, tell: Callable[[str
         while deaths.kills < kills:
             await deaths.stage(min(KILLS_A_STAGE, kills - deaths.kills))
         return deaths
-
-
-def figures(deaths: Deaths) -> dict[str, dict[str, float]]:
-    """For each phase how many calls were carried on, and how soon; "resumed" is None where nothing had stopped."""
-    rows: dict[str, dict[str, float]] = {}
-    for phase in (*PHASES, "all"):
-        of_phase = [survival for survival in deaths.survivals if phase in (survival.phase, "all")]
-        resumed = [survival.resumed for survival in of_phase if survival.resumed is not None]
-        if of_phase:
-            rows[phase] = {"calls": len(of_phase)} | percentiles([survival.adopted for survival in of_phase])
-            rows[phase] |= {
-                f"resumed {name}": value for name, value in (percentiles(resumed) if resumed else {}).items()
-            }
-    return rows
-
-
-def show(deaths: Deaths) -> None:
-    rows = figures(deaths)
-    table = Table(title=f"{deaths.kills} workers killed: seconds until their calls were carried on", box=box.SIMPLE)
-    columns = list(rows["all"])
-    for heading in ("", *columns):
-        table.add_column(heading, justify="right")
-    for phase, row in rows.items():
-        table.add_row(phase, *(_cell(row.get(column)) for column in columns))
-    console = Console(width=140, highlight=False, markup=False)
-    console.print(table)
-    for lost in deaths.lost:
-        console.print(f"! {lost}")
-    console.print(f"dropped: {len(deaths.lost)}")
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}" if value == int(value) else f"{value:.2f}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lab.deaths", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200, help="how many workers are killed (default: 200)")
-    parser.add_argument("--workers", type=int, default=2, help="workers (default: 2)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options = parser.parse_args()
-    give_up_root()
-    tell = lambda what: print(what, file=sys.stderr, flush=True)  # noqa: E731
-    directory = Path(tempfile.mkdtemp(prefix="vigie-deaths-"))
-    deaths = asyncio.run(measure(options.kills, options.workers, directory, tell))
-    if options.json:
-        json.dump({"kills": deaths.kills, "phases": figures(deaths), "dropped": deaths.lost}, sys.stdout, indent=2)
-    else:
-        show(deaths)
-    if deaths.lost or percentiles([survival.adopted for survival in deaths.survivals])["p99"] > LIMIT:
-        raise SystemExit(f"All logs are in {directory}")
-    shutil.rmtree(directory)
-
-
-if __name__ == "__main__":
-    main()
