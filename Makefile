@@ -29,7 +29,7 @@ up: install
 	@$(RUN) $(VENV)/bin/vigie up
 
 test: install
-	@$(RUN) $(VENV)/bin/python -m pytest -n 4 --dist loadfile $(TESTS)
+	@$(RUN) $(VENV)/bin/python -m pytest -n 3 --dist loadfile $(TESTS)
 
 bench: install
 	@$(RUN) $(VENV)/bin/python -m lab.bench $(ARGS)
