@@ -30,6 +30,8 @@ class Hangup:
     at: datetime
     by_restart: bool = False
     """Nobody hung up: Asterisk went down."""
+    while_cut_off: bool = False
+    """It ended while we had no connection, and nobody knows why: Asterisk itself hangs up on whoever picks up then."""
 
     @classmethod
     def destroyed(cls, event: ChannelDestroyed) -> "Hangup":
@@ -47,9 +49,9 @@ class Hangup:
         return cls(event.cause, event.tech_cause, "hung up", event.at)
 
     @classmethod
-    def unseen(cls, text: str, q850: int = UNKNOWN) -> "Hangup":
+    def unseen(cls, text: str, q850: int = UNKNOWN, *, while_cut_off: bool = False) -> "Hangup":
         """A hangup which Asterisk told us nothing about: dated now, by our own clock."""
-        return cls(q850, None, text, datetime.now(UTC))
+        return cls(q850, None, text, datetime.now(UTC), while_cut_off=while_cut_off)
 
     @classmethod
     def lost(cls) -> "Hangup":

@@ -23,7 +23,8 @@ async def reconcile(ari: "Ari", legs: list[Leg], recordings: list[RecordingUnder
     for leg in legs:
         channel = alive.get(leg.id)
         if channel is None:
-            leg.end(Hangup.lost() if restarted else Hangup.unseen("lost while disconnected"))
+            unseen = Hangup.unseen("lost while disconnected", while_cut_off=True)
+            leg.end(Hangup.lost() if restarted else unseen)
         elif leg.unwanted:
             await leg.hangup()
         else:

@@ -123,7 +123,10 @@ class Ring:
             async with asyncio.timeout(None) as free:
                 with presence.when_engaged(person.id, lambda: self._withdraw(candidate, free)):
                     for phone in phones:
-                        if await self._attempt(candidate, phone) in (Disposition.ACCEPTED, Disposition.REFUSED):
+                        ending = await self._attempt(candidate, phone)
+                        if ending is Disposition.CUT:  # they may have picked up just then
+                            ending = await self._attempt(candidate, phone)
+                        if ending in (Disposition.ACCEPTED, Disposition.REFUSED):
                             return
         except TimeoutError:
             log.info("%s has taken another call", person.name)

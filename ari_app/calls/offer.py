@@ -62,7 +62,7 @@ class Offer:
         """What the person's hanging up means at this point of the attempt."""
         if self._attempt.connected:
             return Disposition.ACCEPTED
-        if end.hangup.by_restart:
+        if end.hangup.by_restart or (end.hangup.while_cut_off and not self._attempt.picked_up):
             return Disposition.CUT
         return Disposition.NOT_CONFIRMED if self._attempt.picked_up else disposition_of(end.hangup.q850, end.hangup.sip)
 

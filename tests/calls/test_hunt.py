@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from ari_app.ari.reconciliation import reconcile
 from ari_app.calls import comfort as comfort_module
 from ari_app.calls import confirmation
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, PlanStep, RingOrder
@@ -24,6 +25,21 @@ async def test_the_person_on_call_presses_1_and_talks(office: Office) -> None:
     assert not alice.alive
     assert office.paper.dispositions() == [("Alice", "accepted")]
     assert office.paper.outcomes() == ["answered"]
+
+
+async def test_whoever_picks_up_while_asterisk_cannot_tell_us_is_rung_again(office: Office) -> None:
+    """Asterisk hangs up on them then, which we find out when the connection is back."""
+    caller = await office.call()
+    alice = await office.asterisk.rung("PJSIP/alice")
+    alice.rings()
+    alice.alive = False
+    await reconcile(office.asterisk.ari, [office.asterisk.ari._dispatch.legs[alice.channel.id]], [], restarted=False)
+    alice = (await office.asterisk.rung("PJSIP/alice")).answers()
+    alice.presses("1")
+    await until(lambda: caller.bridged_with == {alice.channel.id}, "they are connected")
+    caller.hangs_up()
+    await office.over()
+    assert office.paper.dispositions() == [("Alice", "cut"), ("Alice", "accepted")]
 
 
 async def test_the_one_called_hanging_up_ends_the_callers_call(office: Office) -> None:
