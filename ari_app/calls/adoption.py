@@ -118,8 +118,13 @@ async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: fro
     finally:
         for channel in (*others.values(), *(who.leg.channel for who in call.inherited.values())):
             await call.desk.ari.finish(dismiss(call.desk.ari, channel), f"hanging up {channel.id}")
-            talked = call.was_talked and channel.id in bridged
+            talked = call.was_talked and _has_talked(call.caller.id, channel, bridged)
             call.desk.journal.put(_closed(call.id, channel, call.standing.generation, talked))
+
+
+def _has_talked(caller: str, channel: Channel, bridged: frozenset[str]) -> bool:
+    """Whether a channel was the other end of a conversation; one that just hangs up has left the bridge first."""
+    return channel.id in bridged or (channel.state == "Up" and bridged == {caller})
 
 
 async def _take_stock(call: Call, app: str, others: dict[str, Channel], bridged: frozenset[str]) -> None:

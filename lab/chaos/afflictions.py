@@ -3,11 +3,10 @@ which the calls go that it has."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 import random
-import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,9 +31,16 @@ class Scene:
     traffic: Traffic
     chance: random.Random
 
-    @property
-    def some_worker(self) -> str:
-        return self.chance.choice(sorted(self.world.stack.workers))
+    async def some_worker(self) -> str:
+        """One that runs, also if it was just started again."""
+        worker = self.chance.choice(sorted(self.world.stack.workers))
+        await self.world.is_back(worker, within=BACK_SECONDS)
+        return worker
+
+    async def kill(self, part: str) -> None:
+        """Kills it, unless it has just died by itself, as a worker does that was frozen for too long."""
+        with suppress(ProcessLookupError):
+            await self.world.kills(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +67,15 @@ class Affliction:
 
 @asynccontextmanager
 async def worker_killed(scene: Scene) -> AsyncIterator[str]:
-    worker = scene.some_worker
-    await scene.world.kills(worker)
+    worker = await scene.some_worker()
+    await scene.kill(worker)
     yield worker
     await scene.world.is_back(worker, within=BACK_SECONDS)
 
 
 @asynccontextmanager
 async def worker_frozen(scene: Scene) -> AsyncIterator[str]:
-    worker = scene.some_worker
+    worker = await scene.some_worker()
     await scene.world.freezes(worker)
     try:
         yield worker
@@ -80,7 +86,7 @@ async def worker_frozen(scene: Scene) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def worker_cut_off(scene: Scene) -> AsyncIterator[str]:
-    worker = scene.some_worker
+    worker = await scene.some_worker()
     assert cut(scene.world.keeper(worker).child.pid, scene.world.settings.ari_port), "there was a connection to cut"
     yield worker
     await scene.world.workers_connected(within=BACK_SECONDS)
@@ -88,7 +94,7 @@ async def worker_cut_off(scene: Scene) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def worker_stopped(scene: Scene) -> AsyncIterator[str]:
-    worker = scene.some_worker
+    worker = await scene.some_worker()
     await scene.world.restarts(worker)
     yield worker
 
@@ -102,25 +108,21 @@ async def workers_renewed(scene: Scene) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def workers_killed(scene: Scene) -> AsyncIterator[str]:
-    workers = scene.world.stack.workers
-    for keeper in workers.values():
-        os.kill(keeper.child.pid, signal.SIGKILL)
-    for worker in workers:
-        await scene.world.keeper(worker).child.wait()
+    await asyncio.gather(*map(scene.kill, scene.world.stack.workers))
     yield "all of them"
     await scene.world.workers_connected(within=BACK_SECONDS)
 
 
 @asynccontextmanager
 async def scheduler_killed(scene: Scene) -> AsyncIterator[str]:
-    await scene.world.kills(SCHEDULER)
+    await scene.kill(SCHEDULER)
     yield SCHEDULER
     await scene.world.is_back(SCHEDULER, within=BACK_SECONDS)
 
 
 @asynccontextmanager
 async def database_killed(scene: Scene) -> AsyncIterator[str]:
-    await scene.world.kills(DATABASE)
+    await scene.kill(DATABASE)
     yield DATABASE
     await scene.world.is_back(DATABASE, within=BACK_SECONDS)
 
@@ -147,15 +149,15 @@ async def database_stopped(scene: Scene) -> AsyncIterator[str]:
 @asynccontextmanager
 async def worker_killed_without_database(scene: Scene) -> AsyncIterator[str]:
     async with database_stopped(scene):
-        worker = scene.some_worker
-        await scene.world.kills(worker)
+        worker = await scene.some_worker()
+        await scene.kill(worker)
         yield worker
     await scene.world.is_back(worker, within=BACK_SECONDS)
 
 
 @asynccontextmanager
 async def asterisk_killed(scene: Scene) -> AsyncIterator[str]:
-    await scene.world.kills(ASTERISK)
+    await scene.kill(ASTERISK)
     yield ASTERISK
     await scene.world.is_back(ASTERISK, within=BACK_SECONDS)
     await scene.world.workers_connected(within=BACK_SECONDS)
