@@ -16,7 +16,8 @@ class OpenCall:
     """A call without an end, or one that ``is_over`` with attempts that are not: ``attempts``.
 
     ``last_told_at`` is the time of the last that is known of it; ``accepted`` says that somebody took it, ``asked``
-    that a message was asked for; one that ``lacks_taker`` may have been answered, though by no attempt that is over.
+    that a message was asked for. One that ``lacks_taker`` may have been answered, though by no attempt that is over:
+    then by the first of ``attempts``, of which most is known to point to it.
     """
 
     id: UUID
@@ -72,7 +73,13 @@ _OPEN_CALLS = text("""
            call.ended_at IS NOT NULL AS is_over,
            coalesce(call.outcome, 'answered') = 'answered' AND NOT EXISTS (
                SELECT FROM attempt WHERE call_id = call.id AND disposition = 'accepted') AS lacks_taker,
-           ARRAY(SELECT id FROM attempt WHERE call_id = call.id AND ended_at IS NULL) AS attempts
+           ARRAY(SELECT attempt.id
+                 FROM attempt LEFT JOIN call_event AS took
+                     ON took.call_id = call.id AND took.kind IN ('accepted', 'connected')
+                     AND (took.leg = attempt.leg OR starts_with(took.leg, attempt.leg || '.'))
+                 WHERE attempt.call_id = call.id AND attempt.ended_at IS NULL
+                 GROUP BY attempt.id
+                 ORDER BY max(took.seq) DESC NULLS LAST, attempt.started_at DESC) AS attempts
     FROM call LEFT JOIN call_event ON call_event.call_id = call.id
     WHERE call.id IN (SELECT id FROM call WHERE ended_at IS NULL
                       UNION SELECT call_id FROM attempt WHERE ended_at IS NULL)

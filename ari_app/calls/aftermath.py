@@ -98,9 +98,9 @@ class Aftermath:
 
     async def _close(self, call: OpenCall) -> None:
         """Tells how the call ended as far as anybody can know. Should its worker have told too, that counts."""
-        taken = call.accepted and call.lacks_taker and len(call.attempts) == 1
-        for attempt in call.attempts:
-            disposition = Disposition.ACCEPTED if taken else Disposition.CUT
+        taken = call.accepted and call.lacks_taker
+        for place, attempt in enumerate(call.attempts):
+            disposition = Disposition.ACCEPTED if taken and place == 0 else Disposition.CUT
             self._journal.put(AttemptClosed(id=attempt, ended_at=call.last_told_at, disposition=disposition))
         if call.is_over:
             return

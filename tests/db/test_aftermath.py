@@ -1,5 +1,6 @@
 """What is found of calls that nobody closed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -89,6 +90,18 @@ async def test_a_call_that_was_answered_has_somebody_who_took_it(
     await journal(engine, again, AttemptClosed(id=took.id, ended_at=later(8), disposition=Disposition.ACCEPTED))
     [found] = await open_calls(engine)
     assert (found.lacks_taker, found.attempts) == (False, (again.id,))
+
+
+async def test_of_those_who_may_have_taken_a_call_the_last_who_did_comes_first(engine: AsyncEngine) -> None:
+    """As of one who picked up while no worker was there, and another one who was then rung, took it and hung up."""
+    call = uuid4()
+    names = ("1", "2", "3")
+    first, took, last = (replace(attempt(call), leg=f"{call}.0.{name}") for name in names)
+    connected = replace(event(call, 2, EventKind.CONNECTED), leg=f"{took.leg}.2")
+    await journal(engine, opened(call), first, took, last, event(call, 1, EventKind.INCOMING), connected)
+    [found] = await open_calls(engine)
+    assert found.attempts[0] == took.id
+    assert set(found.attempts) == {first.id, took.id, last.id}
 
 
 async def test_the_generation_of_a_call_shows_in_its_events(engine: AsyncEngine) -> None:
