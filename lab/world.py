@@ -28,7 +28,7 @@ from lab.trace import Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
 from lab.wire import Wire
 from vigie.secrets import load_secrets
-from vigie.settings import Settings, SocketAddress
+from vigie.settings import PortRange, Settings, SocketAddress
 from vigie.site.check import read_site
 from vigie.site.importer import import_site
 from vigie.stack.asterisk import AsteriskServer, AsteriskTree
@@ -64,6 +64,7 @@ class World(Faults):
             smtp_url=self.mailbox.url,
             mail_from="Vigie <astreinte@vigie.example>",
             sip_bind=SocketAddress(host(1), SIP_PORT),
+            rtp_ports=PortRange(10_000, 29_999),  # few calls are given the port to which somebody cut off still speaks
             ari_port=free_port(),
             agi_port=free_port(),
             workers=workers,
