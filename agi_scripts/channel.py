@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -189,8 +189,3 @@ def _rang(told: str, *, caller_gone: bool) -> Rang:
         sip=int(words[1]) if words[:1] == ["SIP"] and words[1:2] and words[1].isdecimal() else None,
         caller_gone=caller_gone,
     )
-
-
-def sounds_of(media: Sequence[str]) -> tuple[str, ...]:
-    """ARI's names of sounds, ``sound:hello``, as the dialplan's applications take them."""
-    return tuple(name.removeprefix("sound:") for name in media)

@@ -224,9 +224,7 @@ class Worker:
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
             await self._finish_calls()
-        left = len(self._calls)
-        if left:
-            await self._leave_calls()
+        await self._give_up_calls()
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
@@ -237,9 +235,8 @@ class Worker:
                 self._journal.pending,
                 self._journal.directory,
             )
-        if left:
-            log.info("leaving %d calls to others", left)
-            os._exit(0)  # any other way out would hang them up
+        if self._calls:
+            await self._leave_calls()
 
     async def _finish_calls(self) -> None:
         """Returns when all calls are over, or could go on without us, or time is up."""
@@ -253,11 +250,19 @@ class Worker:
         others = all(desk.ari.pulse.others_serve for desk in self._desks if desk.calls)
         return others and all(call.is_talked for desk in self._desks for call in desk.calls)
 
+    async def _give_up_calls(self) -> None:
+        """Leaves the callers who talk with nobody to the dialplan's fallback where there is no other worker."""
+        for desk in self._desks:
+            if not desk.ari.pulse.others_serve:
+                with suppress(AriError, TimeoutError):
+                    async with asyncio.timeout(LEAVE_SECONDS):
+                        await asyncio.gather(*(give_up(call) for call in desk.calls if not call.is_talked))
+
     async def _leave_calls(self) -> None:
-        """Leaves the calls to the other workers or, where there is none, to the dialplan's fallback."""
+        """Ends this process at once, as others take the calls over: any other way out would hang them up."""
+        log.info("leaving %d calls to others", len(self._calls))
         for desk in self._desks:
             with suppress(AriError, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
-                    if not desk.ari.pulse.others_serve:
-                        await asyncio.gather(*(give_up(call) for call in desk.calls if not call.is_talked))
                     await desk.ari.pulse.say_gone()
+        os._exit(0)

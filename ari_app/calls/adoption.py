@@ -91,10 +91,12 @@ async def carry_on(desk: Desk, app: str, call: UUID | str, left: LeftCall) -> No
 
 
 async def give_up(call: Call) -> None:
-    """Leaves a call to the dialplan's fallback, for want of any other worker."""
-    for leg in tuple(call.legs):
-        await leg.hangup()
+    """Leaves a call to the dialplan's fallback, for want of another worker; telephones that ring for it fall silent."""
     await call.caller.go_on()
+    if not call.standing.message:  # else a message goes on, and the fallback finds it
+        serving = call.desk.calls[call]
+        serving.cancel()
+        await asyncio.wait([serving])
 
 
 async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: frozenset[str]) -> None:
@@ -118,13 +120,15 @@ async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: fro
     finally:
         for channel in (*others.values(), *(who.leg.channel for who in call.inherited.values())):
             await call.desk.ari.finish(dismiss(call.desk.ari, channel), f"hanging up {channel.id}")
-            talked = call.was_talked and _has_talked(call.caller.id, channel, bridged)
-            call.desk.journal.put(_closed(call.id, channel, call.standing.generation, talked))
+            _close_attempt(call, channel, bridged)
 
 
-def _has_talked(caller: str, channel: Channel, bridged: frozenset[str]) -> bool:
-    """Whether a channel was the other end of a conversation; one that just hangs up has left the bridge first."""
-    return channel.id in bridged or (channel.state == "Up" and bridged == {caller})
+def _close_attempt(call: Call, channel: Channel, bridged: frozenset[str]) -> None:
+    """Journals the end of an attempt whose party is hung up on. The other end of a conversation that has just hung up
+    has left the bridge first."""
+    alone = channel.state == "Up" and bridged == {call.caller.id}
+    talked = call.was_talked and (channel.id in bridged or alone)
+    call.desk.journal.put(_closed(call.id, channel, call.standing.generation, talked))
 
 
 async def _take_stock(call: Call, app: str, others: dict[str, Channel], bridged: frozenset[str]) -> None:
@@ -159,8 +163,7 @@ async def _take_along(call: Call, channel: Channel, others: dict[str, Channel], 
         await dismiss(call.desk.ari, channel)
     except (HungUp, Conflict):
         log.info("%s has gone meanwhile", channel.id)
-    talked = call.was_talked and channel.id in bridged
-    call.desk.journal.put(_closed(call.id, channel, call.standing.generation, talked))
+    _close_attempt(call, channel, bridged)
     del others[channel.id]
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ari_app.ari import AriError, Channel
-from ari_app.calls.call import EVENTS_PER_GENERATION, call_id
+from ari_app.calls.call import call_id, told_last
 from ari_app.calls.desk import Desk
 from ari_app.calls.standing import Notebook
 from db.aftermath import OpenCall, open_calls, untold_calls
@@ -78,7 +78,7 @@ class Aftermath:
             for call in await desk.mailroom.left_messages():
                 if call not in alive:
                     found.add(call)
-                    if call in self._messages and await desk.mailroom.take_in_left(call):
+                    if call in self._messages and await _is_taken_in(desk, call):
                         taken.add(call)
         self._messages = found - taken
         return self._messages
@@ -109,7 +109,7 @@ class Aftermath:
         self._journal.put(
             CallEvent(
                 call_id=call.id,
-                seq=(call.generation + 1) * EVENTS_PER_GENERATION - 1,
+                seq=told_last(call.generation, 0),
                 at=datetime.now(UTC),
                 kind=EventKind.ENDED,
                 reason=str(outcome),
@@ -127,3 +127,12 @@ class Aftermath:
         if call.accepted:
             return Outcome.ANSWERED
         return Outcome.NO_MESSAGE if call.asked else Outcome.ABANDONED
+
+
+async def _is_taken_in(desk: Desk, call: UUID) -> bool:
+    """Takes a message in; one that cannot be fetched waits, and holds up no other."""
+    try:
+        return await desk.mailroom.take_in_left(call)
+    except AriError as error:
+        log.warning("the message of call %s cannot be fetched for now: %s", call, error)
+        return False

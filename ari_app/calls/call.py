@@ -27,6 +27,12 @@ EVENTS_PER_GENERATION = 10_000
 """Each worker that has a call numbers its events from a place of its own."""
 
 
+def told_last(generation: int, place: int) -> int:
+    """The number of an event that others tell of a call of that generation, after all that its own worker told: the
+    last but ``place``."""
+    return (generation + 1) * EVENTS_PER_GENERATION - 1 - place
+
+
 class Call:
     """A caller, the plan frozen for them when they came in, and what has become of it so far.
 
@@ -43,8 +49,6 @@ class Call:
         """The caller's number in E.164 form; None when it is withheld or makes no sense."""
         self.standing = standing or Standing()
         self.inherited: dict[int, Inherited] = {}
-        self.legs: set[Leg] = set()
-        """Those of the people who are being rung or talked to."""
         self.outcome: Outcome | None = None
         self.taken_by: Attempt | None = None
         self.was_talked = False

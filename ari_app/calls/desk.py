@@ -1,5 +1,6 @@
 """What one worker has at hand to serve the calls of one Asterisk."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,8 +35,8 @@ class Desk:
     mailroom: Mailroom
     language: str
     region: str
-    calls: set[Call] = field(default_factory=set)
-    """Those in progress."""
+    calls: dict[Call, asyncio.Task[None]] = field(default_factory=dict)
+    """Those in progress, with what serves them."""
 
     async def ring(self, attempt: Attempt, trunk: str | None) -> Leg:
         """A new leg that rings the attempt's contact method: a number by ``trunk``, or a phone registered with us."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ari_app.ari import Ari, AriError, NotFound
-from ari_app.calls.call import EVENTS_PER_GENERATION, Call
+from ari_app.calls.call import Call, told_last
 from ari_app.calls.message import Message, read_message
 from ari_app.calls.voicemail import call_of_recording, recording_name
 from db.aftermath import left_call
@@ -84,7 +84,7 @@ class Mailroom:
         log.warning("the message of call %s was left behind, and is taken in", call_id)
         now = datetime.now(UTC)
         if enough:
-            seq = (call.generation + 1) * EVENTS_PER_GENERATION - 2
+            seq = told_last(call.generation, 1)
             self._journal.put(CallEvent(call_id=call_id, seq=seq, at=now, kind=EventKind.VOICEMAIL_STORED))
         if call.is_open:
             outcome = Outcome.VOICEMAIL if enough else Outcome.NO_MESSAGE

@@ -56,13 +56,11 @@ async def picked_up(attempt: Attempt) -> AsyncIterator[Leg]:
 @asynccontextmanager
 async def _held(attempt: Attempt, leg: Leg) -> AsyncIterator[Leg]:
     """The leg as the attempt's, hung up on leaving; how it ended is kept."""
-    attempt.call.legs.add(leg)
     try:
         async with leg:
             yield leg
     finally:
         attempt.hangup = leg.hangup_cause
-        attempt.call.legs.discard(leg)
 
 
 async def _trunks(attempt: Attempt) -> Sequence[str | None]:

@@ -1,5 +1,6 @@
 """The life of one call, from the moment a worker has it to its outcome."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -28,7 +29,9 @@ async def attend(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> Non
     """Plays ``scenario`` for a caller until the call is over, and journals how it ended. Should the scenario fail by a
     defect of ours, the caller goes on to the dialplan's fallback."""
     current_call.set(str(call.id))
-    call.desk.calls.add(call)
+    serving = asyncio.current_task()
+    assert serving is not None
+    call.desk.calls[call] = serving
     try:
         async with call.caller:
             await _play(call, scenario)
@@ -38,7 +41,7 @@ async def attend(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> Non
         if call.standing.message:
             await call.desk.mailroom.take_in(call)
         call.end(_outcome(call))
-        call.desk.calls.discard(call)
+        del call.desk.calls[call]
 
 
 def _outcome(call: Call) -> Outcome:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from ari_app.calls.call import EVENTS_PER_GENERATION
 from lab.chaos.books import TOLD, Books, Mail
 from lab.chaos.plan import Placed
 from lab.chaos.town import RECIPIENTS
@@ -19,7 +20,6 @@ from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 
-EVENTS_PER_GENERATION = 10_000
 AFTERMATH = 2
 """The last places of each generation's events, which those have who tidy up after it."""
 ON_THE_SAFE_SIDE = 1.0

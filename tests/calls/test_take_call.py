@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import replace
 
 from ari_app.ari.events import ChannelHangupRequest
+from ari_app.calls.adoption import give_up
 from oncall.plan import PlanStep, RingOrder, VoicemailRules
-from tests.calls.conftest import SUPPORT, Office, plan, until
+from tests.calls.conftest import ALICE, BOB, SUPPORT, Office, plan, until
 
 
 async def test_a_caller_who_hangs_up_while_it_rings_stops_the_phones(office: Office) -> None:
@@ -121,3 +122,26 @@ async def test_a_worker_that_stops_keeps_the_message_that_is_being_left(office: 
     assert not caller.alive
     assert len(office.mail.taken_in) == 1
     assert len(office.paper.outcomes()) == 1
+
+
+async def test_a_caller_given_up_goes_on_to_the_fallback_and_nobody_else_is_rung(office: Office) -> None:
+    office.steps([ALICE], [BOB])
+    caller = await office.call()
+    alice = await office.asterisk.rung("PJSIP/alice")
+    (call,) = office.desk.calls
+    await give_up(call)
+    assert caller.in_fallback
+    assert not alice.alive
+    assert office.asterisk.rung_endpoints == ["PJSIP/alice"]
+    assert not office.desk.calls
+
+
+async def test_a_message_goes_on_being_recorded_when_its_caller_is_given_up(office: Office) -> None:
+    office.plan = plan(PlanStep(1, RingOrder.TOGETHER, (), nobody=("Nuits",)))
+    caller = await office.call()
+    await until(lambda: office.asterisk.recordings, "a message is being recorded")
+    (call,) = office.desk.calls
+    await give_up(call)
+    assert caller.in_fallback
+    assert office.asterisk.recordings
+    assert call in office.desk.calls
