@@ -6,7 +6,6 @@ Each table is kept on disk as a snapshot, and a process that starts while the da
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -33,12 +32,9 @@ _PAST: Final = timedelta(hours=1)
 class CurrentTable:
     """Calling it gives the table to route by, at once."""
 
-    def __init__(
-        self, engine: AsyncEngine, snapshots: SnapshotStore, on_change: Callable[[RoutingTable], Awaitable[None]]
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, snapshots: SnapshotStore) -> None:
         self._engine = engine
         self._snapshots = snapshots
-        self._on_change = on_change
         self._table: RoutingTable | None = None
         self._checked = False
         self._is_fresh = False
@@ -75,7 +71,7 @@ class CurrentTable:
         now = datetime.now(UTC)
         inputs = await load_routing(self._engine)
         table = await asyncio.to_thread(build_table, inputs, now - _PAST, now + HORIZON)
-        await self._adopt(table)
+        self._adopt(table)
         self._is_fresh = True
         try:
             await asyncio.to_thread(self._snapshots.write, table, now)
@@ -116,11 +112,10 @@ class CurrentTable:
         )
         if datetime.now(UTC) >= snapshot.table.until:
             log.error("That snapshot is too old to say who is on call: calls go to the fallback. Start PostgreSQL.")
-        await self._adopt(snapshot.table)
+        self._adopt(snapshot.table)
 
-    async def _adopt(self, table: RoutingTable) -> None:
+    def _adopt(self, table: RoutingTable) -> None:
         self._table = table
-        await self._on_change(table)
         if not gc.get_freeze_count():
             gc.collect()
             gc.freeze()  # what a worker has from the start must not be walked by the collector during calls

@@ -17,13 +17,12 @@ from ari_app.calls.adoption import LeftCall, carry_on, give_up, left_calls
 from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
 from ari_app.calls.mailroom import Mailroom
-from ari_app.calls.presence import Presence, event_source
+from ari_app.calls.presence import Presence
 from ari_app.calls.take_call import take_call
 from ari_app.routing import CurrentTable
 from db.engine import make_engine
 from db.journal import Journal
 from db.snapshot import SnapshotStore
-from oncall.routing import RoutingTable
 from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
@@ -31,6 +30,8 @@ log = logging.getLogger(__name__)
 FAMILY = "vigie-"
 """How the names of all workers' applications begin; the dialplan offers calls to these."""
 LOOK_SECONDS = 0.2
+NOTICED_SECONDS = 2
+"""After this long a connection is known to all others, and hears what they say."""
 LEAVE_SECONDS = 3
 SUPERSEDED = 75
 """The exit status of a worker whose calls were taken over while it was hung: EX_TEMPFAIL of sysexits(3)."""
@@ -84,7 +85,7 @@ class Worker:
         self._on_serving: Callable[[int], None] = lambda _: None
         self._engine = make_engine(settings.database_url)
         self._journal = Journal(self._engine, settings.journal, settings.name)
-        self._table = CurrentTable(self._engine, settings.snapshots, self._watch_people)
+        self._table = CurrentTable(self._engine, settings.snapshots)
         self._presence = Presence()
         self._prompts = Prompts(settings.sounds)
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
@@ -101,7 +102,7 @@ class Worker:
             access.password,
             self._app,
             on_broadcast=lambda broadcast: self._on_broadcast(desk, broadcast),
-            on_device_state=lambda event: self._presence.on_device_state(ari, event),
+            on_word=lambda event: self._presence.on_word(ari, event),
             on_connected=lambda: self._on_connected(ari),
             kin=Kin(FAMILY, lambda app: self._on_death(desk, app), self._on_superseded),
         )
@@ -169,13 +170,10 @@ class Worker:
             await asyncio.wait(services)
 
     async def _on_connected(self, ari: Ari) -> None:
-        await self._presence.resync(ari)
+        await self._presence.look(ari)
         self._on_serving(sum(desk.ari.connected for desk in self._desks))
-
-    async def _watch_people(self, table: RoutingTable) -> None:
-        sources = [event_source(person) for person in table.people]
-        for desk in self._desks:
-            await desk.ari.subscribe(sources)
+        await asyncio.sleep(NOTICED_SECONDS)
+        await self._presence.look(ari)
 
     def _on_broadcast(self, desk: Desk, broadcast: CallBroadcast) -> None:
         if self.stopping.is_set():

@@ -109,11 +109,6 @@ def rejecting(sip: int) -> Habit:
     return reject
 
 
-async def ringing_on(call: Incoming) -> None:
-    """The habit of ignoring every call."""
-    del call
-
-
 async def accepting(call: Incoming) -> None:
     """The habit of picking up every call that is still there, and pressing 1."""
     with suppress(AssertionError):

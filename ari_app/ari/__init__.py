@@ -1,4 +1,4 @@
-"""Asterisk's REST interface (ARI) over one websocket: legs, bridges, playbacks, recordings, device states.
+"""Asterisk's REST interface (ARI) over one websocket: legs, bridges, playbacks, recordings.
 
 Its place is under the call scenarios; it must not know what the calls are about.
 """
@@ -16,7 +16,7 @@ from .errors import (
     PlaybackFailed,
     RequestFailed,
 )
-from .events import CallBroadcast, CallerId, Channel, DeviceState, DeviceStateChanged, Dialplan, StasisStart
+from .events import CallBroadcast, CallerId, Channel, ChannelUserevent, Dialplan, StasisStart
 from .hangup import Hangup
 from .inheritance import Estate, arrived, dismiss, estate_of, inherit, left_recording, members
 from .leg import Leg
@@ -30,9 +30,8 @@ __all__ = [
     "CallBroadcast",
     "CallerId",
     "Channel",
+    "ChannelUserevent",
     "Conflict",
-    "DeviceState",
-    "DeviceStateChanged",
     "Dialplan",
     "Disconnected",
     "Estate",

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from msgspec import convert
 
@@ -15,7 +14,7 @@ from .bridge import Bridge
 from .claim import claim
 from .dispatch import Dispatcher
 from .errors import AriError, Conflict, Disconnected, NotFound, RequestFailed
-from .events import EVENT_TYPES, CallBroadcast, Channel, DeviceState, DeviceStateChanged, StasisStart
+from .events import EVENT_TYPES, CallBroadcast, Channel, ChannelUserevent, StasisStart
 from .hangup import SUBSCRIBER_ABSENT, Hangup
 from .leg import Leg
 from .life import Life
@@ -25,9 +24,6 @@ from .reconciliation import reconcile, settle
 from .recording import RecordingUnderWay
 
 log = logging.getLogger(__name__)
-
-SOURCES_PER_REQUEST = 50
-"""Event sources in one subscription, so that a request line stays well within what Asterisk reads."""
 
 LEAVING_SECONDS = 2.0
 """Bound on what is done in Asterisk while a scope is left."""
@@ -55,7 +51,7 @@ class Ari:
     `run` keeps it connected. The callbacks are called in the order of Asterisk's events and must not block; events
     about a leg go to the leg. ``on_stasis`` gets a leg that nobody here asked for; ``on_connected`` is awaited after
     each connection, when all legs are known to be alive or to have ended. With a ``kin``, the application shows and
-    watches signs of life (`Pulse`).
+    watches signs of life (`Pulse`), and ``on_word`` gets what others of the kin say by `tell_others`.
 
     ``url`` is Asterisk's HTTP address, as in ``http://127.0.0.1:8088`` (with the prefix of http.conf, if any).
     """
@@ -70,18 +66,17 @@ class Ari:
         on_broadcast: Callable[[CallBroadcast], None] | None = None,
         on_stasis: Callable[[Leg, StasisStart], None] | None = None,
         on_connected: Callable[[], Awaitable[None]] | None = None,
-        on_device_state: Callable[[DeviceStateChanged], None] | None = None,
+        on_word: Callable[[ChannelUserevent], None] | None = None,
         kin: Kin | None = None,
     ) -> None:
         self.app = app
         self._on_stasis = on_stasis
         self._on_connected = on_connected
-        self._dispatch = Dispatcher(self._adopt, self._refuse, on_broadcast, on_device_state)
+        self._dispatch = Dispatcher(self._adopt, self._refuse, on_broadcast, on_word)
         self._link = Link(url, username, password, app, self._dispatch, self._greet)
         self._pulse = Pulse(app, kin.family, self._ask, kin.on_death, kin.on_superseded) if kin else None
         self.started_at = datetime.fromtimestamp(0, UTC)
         """When this Asterisk was started, as of the last connection."""
-        self._subscriptions: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -155,7 +150,7 @@ class Ari:
         """A leg of a channel that another application has or had; what happens to it is told to us from now on."""
         leg = self._dispatch.add(Leg(self, channel))
         try:
-            await self._subscribe([f"channel:{leg.id}"])
+            await self.request("POST", f"applications/{self.app}/subscription", eventSource=f"channel:{leg.id}")
         except BaseException as error:
             self._dispatch.forget(leg)
             if isinstance(error, RequestFailed):
@@ -251,17 +246,9 @@ class Ari:
         with suppress(NotFound):
             await self.request("DELETE", f"recordings/stored/{name}")
 
-    async def device_states(self) -> list[DeviceState]:
-        """The states of all devices made by `set_device_state`, by whichever application."""
-        return convert(await self.request("GET", "deviceStates"), list[DeviceState])
-
-    async def set_device_state(self, name: str, state: str) -> None:
-        """Sets a device's state, seen by all applications. ``name`` begins with ``Stasis:``."""
-        await self.request("PUT", f"deviceStates/{quote(name)}", deviceState=state)
-
-    async def delete_device_state(self, name: str) -> None:
-        """Deletes a device's state; does nothing if there is none."""
-        await self.request("DELETE", f"deviceStates/{quote(name)}")
+    async def bridged(self) -> set[str]:
+        """The ids of all channels that are in a bridge."""
+        return {channel for bridge in await self.request("GET", "bridges") for channel in bridge["channels"]}
 
     async def variable(self, name: str) -> str:
         """The value of a global variable; empty when there is none."""
@@ -271,12 +258,10 @@ class Ari:
         """Sets a global variable; None removes it."""
         await self.request("POST", "asterisk/variable", variable=name, value=value)
 
-    async def subscribe(self, event_sources: Collection[str]) -> None:
-        """Asks for the events of sources (``deviceState:Stasis:x``), now if connected and after each reconnection."""
-        new = sorted(set(event_sources) - self._subscriptions)
-        if self.connected:
-            await self._subscribe(new)
-        self._subscriptions.update(new)
+    def tell_others(self, event: str, **facts: str) -> None:
+        """Says something to the others of our kin, each of which hears it, but for one that has just come."""
+        for app in self._pulse.others if self._pulse else ():
+            self.later(self._tell(app, event, facts), f"telling {app} of {event}")
 
     # --- what legs, bridges and recordings need
 
@@ -318,7 +303,6 @@ class Ari:
             await self._pulse.begin()
         wanted = [{"type": name} for name in EVENT_TYPES]
         await self.request("PUT", f"applications/{self.app}/eventFilter", body={"allowed": wanted})
-        await self._subscribe(sorted(self._subscriptions))
         restarted = await self._was_restarted()
         legs, recordings = list(self._dispatch.legs.values()), list(self._dispatch.recordings.values())
         await reconcile(self, legs, recordings, restarted=restarted)
@@ -333,10 +317,9 @@ class Ari:
         before, self.started_at = self.started_at, datetime.fromisoformat(info["status"]["startup_time"])
         return before.timestamp() > 0 and before != self.started_at
 
-    async def _subscribe(self, event_sources: Sequence[str]) -> None:
-        for first in range(0, len(event_sources), SOURCES_PER_REQUEST):
-            some = ",".join(event_sources[first : first + SOURCES_PER_REQUEST])
-            await self.request("POST", f"applications/{self.app}/subscription", eventSource=some)
+    async def _tell(self, app: str, event: str, facts: Mapping[str, str]) -> None:
+        with suppress(NotFound):
+            await self.request("POST", f"events/user/{event}", application=app, body={"variables": facts})
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

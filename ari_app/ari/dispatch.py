@@ -12,7 +12,7 @@ from .events import (
     ChannelDtmfReceived,
     ChannelHangupRequest,
     ChannelStateChange,
-    DeviceStateChanged,
+    ChannelUserevent,
     Dial,
     PlaybackFinished,
     RecordingFailed,
@@ -36,7 +36,7 @@ class Dispatcher:
         adopt: Callable[[StasisStart], None],
         refuse: Callable[[Channel], None],
         on_broadcast: Callable[[CallBroadcast], None] | None,
-        on_device_state: Callable[[DeviceStateChanged], None] | None,
+        on_word: Callable[[ChannelUserevent], None] | None,
     ) -> None:
         self.legs: dict[str, Leg] = {}
         self.recordings: dict[str, RecordingUnderWay] = {}
@@ -46,7 +46,7 @@ class Dispatcher:
         self._ended: deque[str] = deque(maxlen=1000)
         self._handlers: dict[type[AnyEvent], Callable[[Any], None]] = {
             CallBroadcast: on_broadcast or _ignore,
-            DeviceStateChanged: on_device_state or _ignore,
+            ChannelUserevent: on_word or _ignore,
             StasisStart: self._start,
             StasisEnd: self._leaving,
             ChannelStateChange: self._state,

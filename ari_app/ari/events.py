@@ -60,13 +60,6 @@ class LiveRecording(Struct, frozen=True, gc=False):
     cause: str = ""
 
 
-class DeviceState(Struct, frozen=True, gc=False):
-    """A device's state: NOT_INUSE, INUSE, BUSY, INVALID, UNAVAILABLE, RINGING, RINGINUSE, ONHOLD or UNKNOWN."""
-
-    name: str
-    state: str = "UNKNOWN"
-
-
 class Event(Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
     """What Asterisk tells on its own. ``at`` parses on demand: most time stamps are never looked at."""
 
@@ -140,8 +133,11 @@ class RecordingFailed(Event, frozen=True, gc=False, tag=True):
     recording: LiveRecording
 
 
-class DeviceStateChanged(Event, frozen=True, gc=False, tag=True):
-    device_state: DeviceState
+class ChannelUserevent(Event, frozen=True, gc=False, tag=True):
+    """What another application tells us by `Ari.tell_others`."""
+
+    eventname: str = ""
+    userevent: dict[str, str] = {}
 
 
 class ApplicationReplaced(Event, frozen=True, gc=False, tag=True):
@@ -171,7 +167,7 @@ AnyEvent = (
     | PlaybackFinished
     | RecordingFinished
     | RecordingFailed
-    | DeviceStateChanged
+    | ChannelUserevent
     | ApplicationReplaced
     | RESTResponse
 )

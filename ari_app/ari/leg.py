@@ -42,6 +42,7 @@ class Leg(Life):
             del self._playbacks[playback_id]
             self._wake()
         if playback is not None and playback.state == "failed":
+            await self.check_soon()  # most often its hearer is just hanging up
             raise PlaybackFailed(",".join(media))
 
     async def digit(self) -> str:

@@ -86,6 +86,11 @@ class Pulse:
         """Whether another application is known to serve."""
         return any(_serves(seen) for seen in self._seen.values())
 
+    @property
+    def others(self) -> list[str]:
+        """The other applications of the family that are not known to be dead."""
+        return [app for app in self._after_us() if not (app in self._seen and _is_dead(self._seen[app]))]
+
     async def become_sure(self) -> None:
         """Returns once the lease holds. Raises Disconnected when it does not for WAIT_SECONDS."""
         try:

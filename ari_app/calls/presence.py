@@ -1,7 +1,7 @@
 """Who is in an on-call conversation, on whichever worker.
 
-The truth is Asterisk's: a custom device state per person (``Stasis:vigie-person-7``), which all workers see and may
-set. Asterisk keeps these across restarts, so a state with no talking channel behind it counts for nothing.
+The truth is Asterisk's: somebody talks whose channel is in a bridge. Each worker is told of it by the others as it
+happens, and looks for itself when it connects and before it passes somebody over for being engaged.
 """
 
 import logging
@@ -9,17 +9,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from ari_app.ari import Ari, AriError, DeviceStateChanged
+from ari_app.ari import Ari, Channel, ChannelUserevent
 from ari_app.calls.contact import Contact
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "Stasis:vigie-person-"
-
-
-def event_source(person: int) -> str:
-    """What to subscribe to in order to hear of ``person``."""
-    return f"deviceState:{_PREFIX}{person}"
+ENGAGED = "vigie-engaged"
+FREE = "vigie-free"
 
 
 class Presence:
@@ -29,33 +25,26 @@ class Presence:
         self._engaged: dict[int, Ari] = {}
         self._watchers: defaultdict[int, set[Callable[[], None]]] = defaultdict(set)
 
-    def on_device_state(self, ari: Ari, event: DeviceStateChanged) -> None:
-        """Takes in what another worker, or this one, has set on an Asterisk."""
-        name = event.device_state.name
-        if name.startswith(_PREFIX):
-            self._set(ari, int(name.removeprefix(_PREFIX)), event.device_state.state == "INUSE")
+    def on_word(self, ari: Ari, event: ChannelUserevent) -> None:
+        """Takes in what another worker says."""
+        person = event.userevent.get("person", "")
+        if event.eventname in (ENGAGED, FREE) and person.isdecimal():
+            self._set(ari, int(person), event.eventname == ENGAGED)
 
-    async def resync(self, ari: Ari) -> None:
-        """Starts afresh from what Asterisk knows, dropping states that no talking channel stands behind."""
-        states = await ari.device_states()
-        talking = await _talking(ari)  # after the states: who begins to talk in between must not be forgotten
-        for state in states:
-            if not state.name.startswith(_PREFIX):
-                continue
-            person = int(state.name.removeprefix(_PREFIX))
-            if state.state == "INUSE" and person not in talking:
-                await ari.delete_device_state(state.name)
-            self._set(ari, person, state.state == "INUSE" and person in talking)
+    async def look(self, ari: Ari) -> None:
+        """Finds out who talks: others may have said so while they could not reach us."""
+        bridged = await ari.bridged()
+        for person in await _people(ari, lambda channel: channel.id in bridged):
+            self._set(ari, person, True)
 
     async def is_engaged(self, person: int) -> bool:
-        """Whether ``person`` is in conversation; a state left behind by a conversation that is over is cleared."""
+        """Whether ``person`` is in conversation, or about to be; what was said of one that is over is forgotten."""
         ari = self._engaged.get(person)
         if ari is None:
             return False
-        if person in await _talking(ari):
+        if person in await _people(ari, lambda channel: channel.state == "Up"):
             return True
-        log.warning("person %s was marked as in conversation without being in one", person)
-        await ari.delete_device_state(f"{_PREFIX}{person}")
+        log.info("person %s was taken for engaged without being on the line", person)
         self._set(ari, person, False)
         return False
 
@@ -77,14 +66,13 @@ class Presence:
     @asynccontextmanager
     async def engaged(self, ari: Ari, person: int) -> AsyncIterator[None]:
         """While inside, ``person`` is in conversation for every worker."""
-        name = f"{_PREFIX}{person}"
         self._set(ari, person, True)
+        ari.tell_others(ENGAGED, person=str(person))
         try:
-            await _mark(ari, name)
             yield
         finally:
             self._set(ari, person, False)
-            await ari.finish(ari.delete_device_state(name), f"clearing {name}")
+            ari.tell_others(FREE, person=str(person))
 
     def _set(self, ari: Ari, person: int, engaged: bool) -> None:
         if not engaged:
@@ -96,14 +84,7 @@ class Presence:
                 act()
 
 
-async def _talking(ari: Ari) -> set[int]:
-    contacts = (Contact.of(channel) for channel in await ari.channels() if channel.state == "Up")
+async def _people(ari: Ari, on_the_line: Callable[[Channel], bool]) -> set[int]:
+    """Who is behind the channels for which that is so."""
+    contacts = (Contact.of(channel) for channel in await ari.channels() if on_the_line(channel))
     return {contact.person for contact in contacts if contact}
-
-
-async def _mark(ari: Ari, name: str) -> None:
-    """Tells the other workers; a conversation does not wait for want of that."""
-    try:
-        await ari.set_device_state(name, "INUSE")
-    except AriError as error:
-        log.warning("%s could not be set, other workers may ring them: %s", name, error)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.phones import ringing_on
+from lab.phones import ringing
 from lab.sipp import sipp
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
@@ -22,7 +22,7 @@ async def test_hanging_up_while_the_person_called_is_asked_to_press_1(world: Wor
 
 
 async def test_hanging_up_at_once(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     caller = await world.call("support")
     await caller.hangs_up()
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from db.models import Attempt, Call
-from lab.phones import ringing_on
+from lab.phones import ringing
 from lab.waiting import eventually
 from lab.wire import Dialog, Message, Wire
 from lab.wired import Side, picked_up
@@ -36,7 +36,7 @@ DISORDERS = (
 
 
 async def test_a_storm_of_keys_costs_neither_the_call_nor_anybody_elses(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     async with picked_up(world, "eve", "eve") as (caller, eve):
         await asyncio.gather(storm(caller, "1"), world.answers())
         eve.presses("1")
@@ -48,7 +48,7 @@ async def test_a_storm_of_keys_costs_neither_the_call_nor_anybody_elses(world: W
 
 
 async def test_a_storm_of_keys_instead_of_1_does_not_keep_the_call_from_others(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     async with picked_up(world, "eve", "eve") as (caller, eve):
         await asyncio.gather(storm(eve, "5"), world.answers())
         await eve.hangs_up()
@@ -67,7 +67,7 @@ async def storm(side: Side, key: str) -> None:
 
 
 async def test_a_phone_that_answers_and_at_once_hangs_up_five_hundred_times(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     began = datetime.now(UTC)
     answered: dict[str, Dialog] = {}
     async with world.somebody(world.carrier.host) as line, world.own_phone("eve") as phone:
@@ -95,7 +95,7 @@ async def test_a_phone_that_answers_and_at_once_hangs_up_five_hundred_times(worl
 
 
 async def test_callers_who_cancel_at_every_moment(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     began = datetime.now(UTC)
     async with world.somebody(world.carrier.host) as line:
 
@@ -118,7 +118,7 @@ async def test_callers_who_cancel_at_every_moment(world: World) -> None:
 
 @pytest.mark.parametrize("order", DISORDERS, ids=" ".join)
 async def test_a_phone_that_answers_in_an_order_that_makes_no_sense(world: World, order: tuple[str, ...]) -> None:
-    world.phone("carol").does_by_itself(ringing_on)
+    world.phone("carol").does_by_itself(ringing)
     async with world.somebody(world.carrier.host) as line, world.own_phone("eve") as phone:
         phone.on_invite = lambda invite: [answer(phone, invite, each) for each in order] and None
         call = await line.call(world.site.lines["eve"].numbers[0], 9)

@@ -24,7 +24,9 @@ async def preferring_the_wrong_one(world: World) -> AsyncIterator[World]:
     """The world with its trunks the other way round, as soon as that is obeyed."""
     backwards = dict(reversed(world.site.trunks.items()))
     await import_site(world.engine, world.site.model_copy(update={"trunks": backwards}))
+    world.disorder.in_its_usual_disorder()
     try:
+        await _watched(world, Verdict.GOOD)
         await eventually(lambda: _tries(world, "spare"), within=5, hoped="the first trunk is tried first", grain=0)
         world.disorder.called.clear()
         yield world
@@ -35,7 +37,6 @@ async def preferring_the_wrong_one(world: World) -> AsyncIterator[World]:
 
 async def _tries(world: World, trunk: str) -> str:
     """Complains when another trunk than this is preferred."""
-    world.disorder.in_its_usual_disorder()
     trace = await _rung_in_vain(world)
     return "" if f"par {trunk}" in _ring(trace) else _ring(trace)
 

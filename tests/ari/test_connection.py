@@ -14,8 +14,8 @@ from tests.support.ari_server import NOW, USER, AriServer
 
 
 async def test_a_request_and_its_reply(ari: Ari, asterisk: AriServer) -> None:
-    asterisk.will_answer("GET deviceStates/Stasis:p1", 200, {"name": "Stasis:p1", "state": "INUSE"})
-    assert (await ari.request("GET", "deviceStates/Stasis:p1"))["state"] == "INUSE"
+    asterisk.will_answer("GET endpoints/PJSIP/p1", 200, {"resource": "p1", "state": "online"})
+    assert (await ari.request("GET", "endpoints/PJSIP/p1"))["state"] == "online"
     await ari.request("POST", "x", body={"é": 1}, callerId="Zoé & Cie <+336>", beep=True, none=None)
     asked = await asterisk.asked("POST x")
     assert asked.query == {"callerId": "Zoé & Cie <+336>", "beep": "true"}
@@ -164,13 +164,6 @@ async def test_a_call_whose_reply_was_lost_does_not_ring_on(ari: Ari, asterisk: 
     with pytest.raises(Disconnected):
         await calling
     await asterisk.asked("DELETE channels/alice")
-
-
-async def test_subscriptions_come_back_after_a_cut(ari: Ari, asterisk: AriServer) -> None:
-    await ari.subscribe(["deviceState:Stasis:person-1"])
-    asterisk.cut()
-    asked = await asterisk.asked("POST applications/vigie-w1/subscription", times=2)
-    assert asked.query == {"eventSource": "deviceState:Stasis:person-1"}
 
 
 async def test_asterisk_away_for_a_while(ari: Ari, asterisk: AriServer, monkeypatch: pytest.MonkeyPatch) -> None:

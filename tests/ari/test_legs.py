@@ -4,9 +4,16 @@ import asyncio
 
 import pytest
 
-from ari_app.ari import Ari, CallBroadcast, Conflict, DeviceStateChanged, HungUp, Leg, StasisStart
+from ari_app.ari import Ari, CallBroadcast, ChannelUserevent, Conflict, HungUp, Kin, Leg, StasisStart
 from tests.ari.conftest import Called, client
 from tests.support.ari_server import AriServer
+
+
+async def _nobody_dies(app: str) -> None:
+    raise AssertionError(f"{app} is dead")
+
+
+KIN = Kin("vigie-", _nobody_dies, lambda: None)
 
 
 async def offered(asterisk: AriServer, broadcasts: "asyncio.Queue[CallBroadcast]") -> CallBroadcast:
@@ -140,16 +147,22 @@ async def test_the_same_leg_is_not_called_twice(asterisk: AriServer, called: Cal
         await called("alice")
 
 
-async def test_device_states_are_shared(asterisk: AriServer) -> None:
-    states: asyncio.Queue[DeviceStateChanged] = asyncio.Queue()
-    async with client(asterisk, on_device_state=states.put_nowait) as ari:
-        await ari.set_device_state("Stasis:person-1", "INUSE")
-        assert (await asterisk.asked("PUT deviceStates/Stasis")).query == {"deviceState": "INUSE"}
-        asterisk.tell("DeviceStateChanged", device_state={"name": "Stasis:person-1", "state": "INUSE"})
-        assert (await states.get()).device_state.state == "INUSE"
-        asterisk.will_answer("GET deviceStates", 200, [{"name": "Stasis:person-1", "state": "INUSE"}])
-        assert [device.name for device in await ari.device_states()] == ["Stasis:person-1"]
-        await ari.delete_device_state("Stasis:person-1")
+async def test_what_one_worker_says_all_others_are_told(asterisk: AriServer) -> None:
+    asterisk.applications = ["vigie-w1", "vigie-w2", "vigie-w3", "bench"]
+    words: asyncio.Queue[ChannelUserevent] = asyncio.Queue()
+    async with client(asterisk, on_word=words.put_nowait, kin=KIN) as ari:
+        async with asyncio.timeout(5):
+            while not ari.pulse.others:
+                await asyncio.sleep(0.01)
+        asterisk.will_answer("POST events/user/engaged", 404, {"message": "gone"})
+        ari.tell_others("engaged", person="7")
+        told = await asterisk.asked("POST events/user/engaged", times=2)
+        assert told.body == {"variables": {"person": "7"}}
+        asked = [request for request in asterisk.requests if request.path == "events/user/engaged"]
+        assert [request.query["application"] for request in asked] == ["vigie-w2", "vigie-w3"]
+        asterisk.tell("ChannelUserevent", eventname="free", userevent={"person": "7"})
+        word = await words.get()
+        assert (word.eventname, word.userevent) == ("free", {"person": "7"})
 
 
 async def test_a_stored_recording_that_is_gone_needs_no_deleting(ari: Ari, asterisk: AriServer) -> None:

@@ -37,6 +37,19 @@ async def test_a_sound_that_does_not_exist(asterisk: AriServer, talking: Talking
         await playing
 
 
+async def test_a_sound_that_breaks_off_because_its_hearer_hangs_up_is_a_hangup(
+    asterisk: AriServer, talking: Talking
+) -> None:
+    leg = await talking("caller")
+    playing = asyncio.create_task(leg.play("sound:beep"))
+    asterisk.finishes_playing(await asterisk.asked("POST channels/caller/play/"), "failed")
+    while leg.playbacks_under_way():
+        await asyncio.sleep(0)
+    asterisk.hangs_up("caller")
+    with pytest.raises(HungUp):
+        await playing
+
+
 async def test_a_digit_interrupts_a_prompt(asterisk: AriServer, talking: Talking) -> None:
     leg = await talking("alice")
     playing = asyncio.create_task(leg.play("sound:options"))

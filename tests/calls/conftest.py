@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ari_app.ari import ChannelUserevent
 from ari_app.calls.desk import Desk
 from ari_app.calls.presence import Presence
 from ari_app.calls.take_call import take_call
@@ -87,7 +88,6 @@ class Office:
         self.paper = Paper()
         self.mail = Mail()
         self.presence = Presence()
-        self.asterisk.on_device_state = lambda event: self.presence.on_device_state(self.asterisk.ari, event)
         self.plan = plan(PlanStep(1, RingOrder.TOGETHER, (ALICE,)))
         self.calls: list[asyncio.Task[None]] = []
         desk: Any = SimpleNamespace(plan=self._plan)
@@ -107,6 +107,11 @@ class Office:
         if did != DID:
             raise UnknownNumber(did)
         return replace(self.plan, at=at)
+
+    def hears(self, event: str, who: Candidate) -> None:
+        """Another worker says of somebody that they are engaged, or free."""
+        said = ChannelUserevent(eventname=event, userevent={"person": str(who.person.id)})
+        self.presence.on_word(self.asterisk.ari, said)
 
     def steps(self, *steps: Sequence[Candidate], order: RingOrder = RingOrder.TOGETHER, **options: Any) -> None:
         """The plan of the calls to come: one step after the other, each with its people."""

@@ -7,6 +7,7 @@ import pytest
 from ari_app.ari.reconciliation import reconcile
 from ari_app.calls import comfort as comfort_module
 from ari_app.calls import confirmation
+from ari_app.calls.presence import ENGAGED, Presence
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, PlanStep, RingOrder
 from tests.calls.conftest import ALICE, BOB, CAROL, Office, person, plan, sip, until
 
@@ -194,14 +195,30 @@ async def test_somebody_in_conversation_is_not_rung_by_another_call(office: Offi
     second.hangs_up()
     first.hangs_up()
     await office.over()
-    assert office.asterisk.states["Stasis:vigie-person-1"] == "UNKNOWN"
+    assert not office.presence.seems_engaged(ALICE.person.id)
 
 
-async def test_a_state_left_by_a_dead_conversation_does_not_keep_the_phone_silent(office: Office) -> None:
-    office.asterisk.set_state("Stasis:vigie-person-1", "INUSE")
+async def test_a_worker_that_has_just_come_finds_out_who_talks(office: Office) -> None:
+    office.steps([ALICE, BOB])
+    caller = await office.call()
+    (await office.asterisk.rung("PJSIP/bob")).answers()
+    alice = (await office.asterisk.rung("PJSIP/alice")).answers()
+    newcomer = Presence()
+    await newcomer.look(office.asterisk.ari)
+    assert not newcomer.seems_engaged(ALICE.person.id)
+    alice.presses("1")
+    await until(lambda: caller.bridged_with, "they are connected")
+    await newcomer.look(office.asterisk.ari)
+    assert newcomer.seems_engaged(ALICE.person.id)
+    assert not newcomer.seems_engaged(BOB.person.id)
+    caller.hangs_up()
+    await office.over()
+
+
+async def test_a_word_left_by_a_dead_conversation_does_not_keep_the_phone_silent(office: Office) -> None:
+    office.hears(ENGAGED, ALICE)
     caller = await office.call()
     await office.asterisk.rung("PJSIP/alice")
-    assert office.asterisk.states["Stasis:vigie-person-1"] == "UNKNOWN"
     caller.hangs_up()
     await office.over()
 
@@ -210,7 +227,7 @@ async def test_a_phone_stops_ringing_when_its_owner_takes_a_call_of_another_work
     office.steps([ALICE], [BOB])
     caller = await office.call()
     alice = await office.asterisk.rung("PJSIP/alice")
-    office.asterisk.set_state("Stasis:vigie-person-1", "INUSE")
+    office.hears(ENGAGED, ALICE)
     await office.asterisk.rung("PJSIP/bob")
     assert not alice.alive
     assert office.paper.dispositions() == [("Alice", "withdrawn")]

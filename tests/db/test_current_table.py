@@ -77,11 +77,11 @@ async def test_tables_of_another_version_are_no_reason_not_to_answer(
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     follower = Follower(engine, snapshots)
     with pytest.raises(fault) as raised:
-        await follower.table.start()
+        await follower.start()
     assert isinstance(raised.value, DatabaseError)
     assert isinstance(raised.value.__cause__, SnapshotMissing)
     snapshots.write(table_of("Carol"), NOW)
-    await follower.table.start()
+    await follower.start()
     assert follower.people == ["Carol"]
     with pytest.raises(fault):
         await follower.table.load()

@@ -14,8 +14,6 @@ from ari_app.ari import (
     CallBroadcast,
     CallerId,
     Channel,
-    DeviceState,
-    DeviceStateChanged,
     Dialplan,
     Leg,
     StasisStart,
@@ -93,7 +91,6 @@ class FakeAsterisk:
         self.ari._link = self  # type: ignore[assignment]
         self.parties: dict[str, Party] = {}
         self.rung_endpoints: list[str] = []
-        self.states: dict[str, str] = {}
         self.recordings: dict[str, str] = {}
         self.replies = asyncio.Event()
         """Cleared, what is rung rings, but its reply keeps us waiting."""
@@ -104,7 +101,6 @@ class FakeAsterisk:
         """Verbs ("addChannel", "play", …) that Asterisk answers with 500."""
         self.silent_trunks: set[str] = set()
         """The trunks that answer no OPTIONS."""
-        self.on_device_state: Any = None
         self._by_endpoint: dict[str, asyncio.Queue[Party]] = {}
         self._callers = 0
 
@@ -135,11 +131,6 @@ class FakeAsterisk:
         del self.recordings[name]
         self.tell(RecordingFinished(recording=LiveRecording(name=name, state="done", duration=seconds)))
 
-    def set_state(self, name: str, state: str) -> None:
-        self.states[name] = state
-        if self.on_device_state is not None:
-            self.on_device_state(DeviceStateChanged(device_state=DeviceState(name=name, state=state)))
-
     # --- the connection's side
 
     async def request(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
@@ -160,6 +151,8 @@ class FakeAsterisk:
                 return {"state": "offline" if trunk in self.silent_trunks else "online"}
             case ["GET", "channels", channel, "variable"]:
                 return {"value": channel if self.parties[channel].replied else ""}
+            case ["GET", "bridges"]:
+                return [{"channels": [party.channel.id for party in self._alive() if party.bridged_with]}]
             case ["GET", "channels"]:
                 return msgspec.to_builtins([party.channel for party in self._alive()])
             case [_, "channels", channel, *verb]:
@@ -170,10 +163,6 @@ class FakeAsterisk:
                 together = query["channel"].split(",")
                 for channel in together:
                     self.parties[channel].bridged_with = set(together) - {channel}
-            case ["PUT", "deviceStates", name]:
-                self.set_state(name.replace("%3A", ":"), query["deviceState"])
-            case ["DELETE", "deviceStates", name]:
-                self.set_state(name.replace("%3A", ":"), "UNKNOWN")
             case _:
                 pass
         return None

@@ -34,14 +34,19 @@ async def joins(engine: AsyncEngine, name: str) -> None:
 
 
 class Follower:
-    """Whoever uses the table: knows the people of the last one."""
+    """Whoever uses the table, and knows its people once it has ``started``."""
 
     def __init__(self, engine: AsyncEngine, snapshots: SnapshotStore) -> None:
-        self.table = CurrentTable(engine, snapshots, self._on_change)
-        self.people: list[str] = []
+        self.table = CurrentTable(engine, snapshots)
+        self.started = False
 
-    async def _on_change(self, table: RoutingTable) -> None:
-        self.people = [each.name for each in table.people.values()]
+    async def start(self) -> None:
+        await self.table.start()
+        self.started = True
+
+    @property
+    def people(self) -> list[str]:
+        return [each.name for each in self.table().people.values()] if self.started else []
 
     async def knows(self, *names: str) -> None:
         async with asyncio.timeout(10):
@@ -56,7 +61,7 @@ async def following(url: str, snapshots: SnapshotStore) -> AsyncIterator[Followe
     follower = Follower(engine, snapshots)
 
     async def follow() -> None:
-        await follower.table.start()
+        await follower.start()
         await follower.table.keep_fresh(url)
 
     following = asyncio.create_task(follow())
