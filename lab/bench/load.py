@@ -7,6 +7,7 @@ the calls cost SIPp about 1 ms of processor time a call, its log of all messages
 
 import asyncio
 import resource
+import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -70,10 +71,11 @@ async def put_through(load: Load, *, pbx: SocketAddress, trunk: SocketAddress) -
         numbers = load.numbers
         rows = (f"{numbers[n % len(numbers)]};+336{10_000_000 + n}" for n in range(load.calls))
         (where / "calls.csv").write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n")
-        every = ("-inf", "calls.csv", "-r", f"{load.rate:g}", "-l", str(load.calls))
+        every = ("-inf", "calls.csv", "-m", str(load.calls), "-r", f"{load.rate:g}", "-l", str(load.calls))
         async with AsyncExitStack() as ends:
             telephones = await _sipp(where, "callee", trunk, load)
             ends.push_async_callback(_ended, telephones, 1)
+            ends.callback(telephones.send_signal, signal.SIGUSR1)  # to end when no call is left: OPTIONS are calls to it
             await until(lambda: _bound(trunk), within=5, hoped=f"SIPp answers at {trunk}", instead=lambda: "nobody")
             callers = await _sipp(where, "caller", SocketAddress(trunk.host, trunk.port + 1), load, str(pbx), *every)
             ends.push_async_callback(_ended, callers, 0)
@@ -94,7 +96,7 @@ async def _sipp(
     (where / f"{role}.xml").write_text(script)
     return await asyncio.create_subprocess_exec(
         *("sipp", "-sf", f"{role}.xml", "-i", address.host, "-p", str(address.port), "-nostdin"),
-        *("-m", str(load.calls), "-trace_stat", "-stf", f"{role}.csv", "-fd", "1"),
+        *("-trace_stat", "-stf", f"{role}.csv", "-fd", "1"),
         *("-trace_logs", "-log_file", f"{role}.log"),
         *options,
         cwd=where,
