@@ -5,7 +5,6 @@ Records of one call may be written in any order: the processes that served it ea
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -16,8 +15,7 @@ from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import ContactKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOpened:
+class CallOpened(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call came in. ``caller`` is None without caller ID; ``line_id`` and ``plan`` for an unknown number.
 
     Of several (a worker's, then that of the fallback that had to go on) the earliest time counts, the last rung of
@@ -37,16 +35,14 @@ class CallOpened:
     """Anything msgspec can encode, such as ``oncall.Plan``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallAnswered:
+class CallAnswered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """We answered the caller's channel; of several times, the earliest counts."""
 
     id: UUID
     answered_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallClosed:
+class CallClosed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The call is over; of several ends that of the highest ``generation`` counts, then the earliest."""
 
     id: UUID
@@ -55,8 +51,7 @@ class CallClosed:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptOpened:
+class AttemptOpened(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Somebody is about to be rung; ``leg`` is None when they are not rung after all (engaged)."""
 
     id: UUID
@@ -72,16 +67,14 @@ class AttemptOpened:
     leg: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptAnswered:
+class AttemptAnswered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The phone was picked up, by somebody or something; of several times, the earliest counts."""
 
     id: UUID
     answered_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptClosed:
+class AttemptClosed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The attempt is over; of several ends one counts as in CallClosed. ``q850``, ``sip``: the causes on the wire."""
 
     id: UUID
@@ -92,8 +85,7 @@ class AttemptClosed:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEvent:
+class CallEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a call's story, the ``seq``-th of its call; no two who serve a call use the same ``seq``."""
 
     call_id: UUID

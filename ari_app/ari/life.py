@@ -199,10 +199,8 @@ class Life:
         except NotFound:
             self.saw_leaving()
             await self._until(lambda: False)
-        except RequestFailed as error:
-            # In no state for this: most often it is just being hung up.
-            if error.status in (409, 412):
-                await self.check_soon()
+        except RequestFailed:  # 409, 412 or 500, as the verb will have it: most often it is just being hung up
+            await self.check_soon()
             raise
 
     async def hangup(self, reason: str = "normal") -> None:

@@ -15,7 +15,7 @@ from voice import prompts
 
 log = logging.getLogger(__name__)
 
-TELEPHONES_FIRST = 0.03
+TELEPHONES_FIRST = 0.1
 """Seconds before the caller is answered. Asterisk does a worker's requests one at a time, and answering is the slowest:
 the telephones' INVITEs, this call's and those of the call beside it, go before."""
 REASSURE_EVERY = 20.0

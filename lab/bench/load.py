@@ -75,7 +75,8 @@ async def put_through(load: Load, *, pbx: SocketAddress, trunk: SocketAddress) -
         async with AsyncExitStack() as ends:
             telephones = await _sipp(where, "callee", trunk, load)
             ends.push_async_callback(_ended, telephones, 1)
-            ends.callback(telephones.send_signal, signal.SIGUSR1)  # to end when no call is left: OPTIONS are calls to it
+            # "End after the last call": counting does not do, as the trunk's OPTIONS are calls to it.
+            ends.callback(telephones.send_signal, signal.SIGUSR1)
             await until(lambda: _bound(trunk), within=5, hoped=f"SIPp answers at {trunk}", instead=lambda: "nobody")
             callers = await _sipp(where, "caller", SocketAddress(trunk.host, trunk.port + 1), load, str(pbx), *every)
             ends.push_async_callback(_ended, callers, 0)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import make_engine
 from lab.bench.load import Load, Measured, put_through
 from lab.bench.usage import KINDS
-from lab.bench.ways import TELEPHONES, WAYS, follow_me, site
+from lab.bench.ways import LINES, TELEPHONES, WAYS, follow_me, site
 from lab.waiting import eventually
 from lab.world import Network, free_port
 from vigie.settings import PortRange, Settings, SocketAddress
@@ -60,6 +60,7 @@ class Bench:
             await import_site(self._engine, read_site(json.dumps(site(self._trunk)), "FR"))
             await reload_telephony(self._stack.settings)
             await self._add_other_ways()
+            await eventually(self._unknown, within=120, hoped="the fallback knows all numbers")
             self._keepers: dict[str, Keeper | Script] = {**self._stack.workers, "agi": self._script()}
             self._on_duty = set(self._stack.workers)
             exits.push_async_callback(self.staff)
@@ -134,6 +135,11 @@ class Bench:
         if "agi" in self._on_duty and not _listens(self._agi):
             absent.append("agi")
         return ", ".join(absent)
+
+    async def _unknown(self) -> str:
+        """What the fallback has still to write to AstDB, which keeps Asterisk busy for some seconds."""
+        *_, found = (await self.asterisk.command("database show vigie-who")).splitlines()
+        return "" if found.startswith(f"{2 * LINES} ") else found
 
     async def _add_other_ways(self) -> None:
         """Teaches Asterisk what plain Vigie does not need: to dial, to ask a script, to follow people."""

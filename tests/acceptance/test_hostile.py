@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from db.models import Attempt, Call
-from lab.phones import ringing_on
+from lab.phones import ringing
 from lab.waiting import eventually
 from lab.wire import Dialog, Wire
 from lab.wired import picked_up
@@ -75,7 +75,7 @@ OFFERS = {
 
 
 async def test_odd_callers_are_served_like_any_other(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     began = datetime.now(UTC)
     number = world.site.lines["support"].numbers[0]
     async with world.somebody(world.carrier.host) as line:
@@ -123,7 +123,7 @@ async def test_no_caller_and_no_phone_is_put_through_to_a_number(world: World) -
 
 
 async def test_offers_of_sound_that_make_no_sense(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     async with world.somebody(world.carrier.host) as line:
         for media, status in OFFERS.items():
             body = f"{line.session().partition('m=')[0]}{media}\r\n" if media.startswith("m=") else media
@@ -136,7 +136,7 @@ async def test_offers_of_sound_that_make_no_sense(world: World) -> None:
 async def test_a_phone_cannot_have_its_calls_go_to_a_number_of_the_trunk(world: World) -> None:
     """It registers itself at the carrier's address, and waits to be called."""
     victim = world.mobile(PREMIUM)
-    world.phone("carol").does_by_itself(ringing_on)
+    world.phone("carol").does_by_itself(ringing)
     async with Wire(world.address(202), world.settings.sip_bind) as phone:
         where = f"sip:{PREMIUM}@{phone.address}"
         for contact in (

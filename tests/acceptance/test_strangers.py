@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 
-from lab.phones import ringing_on
+from lab.phones import ringing
 from lab.rtp import Rtp
 from lab.sipp import sipp
 from lab.sockets import listening
@@ -33,7 +33,7 @@ async def test_a_stranger_is_asked_who_he_is_whatever_he_wants(world: World) -> 
 
 async def test_garbage_from_a_stranger_or_from_the_trunk_is_dropped(world: World) -> None:
     asterisk = world.pbx.child.pid
-    world.phone("alice").does_by_itself(ringing_on)  # some of it is SIP enough to be a call from the trunk
+    world.phone("alice").does_by_itself(ringing)  # some of it is SIP enough to be a call from the trunk
     for host in (world.outsider.host, world.carrier.host):
         async with world.somebody(host) as wire:
             for datagram in garbage(wire, world.site.lines["support"].numbers[0]):
@@ -46,7 +46,7 @@ async def test_garbage_from_a_stranger_or_from_the_trunk_is_dropped(world: World
 
 
 async def test_callers_get_through_a_flood_of_strangers(world: World) -> None:
-    world.phone("alice").does_by_itself(ringing_on)
+    world.phone("alice").does_by_itself(ringing)
     flood = asyncio.create_task(
         sipp(
             "refused",

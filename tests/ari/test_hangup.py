@@ -85,9 +85,14 @@ async def test_a_request_about_a_channel_that_is_gone_is_a_hangup(asterisk: AriS
         await leg.answer()
 
 
-async def test_the_cause_arrives_after_a_request_has_failed(asterisk: AriServer, talking: Talking) -> None:
+@pytest.mark.parametrize(
+    ("status", "words"), [(409, "Channel not in Stasis application"), (500, "Failed to answer channel")]
+)
+async def test_the_cause_arrives_after_a_request_has_failed(
+    asterisk: AriServer, talking: Talking, status: int, words: str
+) -> None:
     leg = await talking("caller")
-    asterisk.will_answer("POST channels/caller/answer", 409, {"message": "Channel not in Stasis application"})
+    asterisk.will_answer("POST channels/caller/answer", status, {"message": words})
     answering = asyncio.create_task(leg.answer())
     await asterisk.asked("POST channels/caller/answer")
     asterisk.hangs_up("caller", 38, "Network out of order")

@@ -1,11 +1,11 @@
 """What is found of calls that nobody closed."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ari_app.calls.aftermath import Aftermath

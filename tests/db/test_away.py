@@ -229,7 +229,7 @@ async def test_who_starts_meanwhile_routes_by_the_snapshot_until_it_is_back(
 FULL_DISK = """
 import asyncio, logging, sys
 from contextlib import suppress
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from db.engine import make_engine
 from db.journal import Journal

@@ -1,11 +1,11 @@
 """What `vigie doctor` says of records that wait on disk for the database."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from db.backlog import read_backlog, unwritten_since
 from db.records import Record, encode

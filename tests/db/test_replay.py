@@ -177,7 +177,7 @@ async def test_a_beginning_that_never_comes_is_waited_for_no_longer_than_an_hour
 
 PUTS = """
 import asyncio, sys
-from dataclasses import replace
+from msgspec.structs import replace
 from pathlib import Path
 from db.engine import make_engine
 from db.engine import make_engine

@@ -292,6 +292,8 @@ class AriServer:
                 self.variables[request.query["variable"]] = request.query["value"]
             else:
                 self.variables.pop(request.query["variable"], None)
+        if request.name == "GET bridges":
+            return 200, []
         if request.name == "GET applications":
             return 200, [{"name": name} for name in self.applications]
         if request.method == "POST" and request.path.count("/") == 1 and request.path.startswith("channels/"):

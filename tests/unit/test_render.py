@@ -70,7 +70,7 @@ def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None
     """Only Dial() calls out, and only with what we have put into AstDB; nobody else can write that family."""
     dialplan = configuration(CARRIER, phones=["alice"])["extensions.conf"]
     instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)\((.*)\)", dialplan, re.MULTILINE)
-    harmless = {"Set", "StasisBroadcast", "Log", "Goto", "GotoIf", "NoOp", "Answer", "Playback", "Hangup"}
+    harmless = {"Set", "MSet", "StasisBroadcast", "Log", "Goto", "GotoIf", "NoOp", "Answer", "Playback", "Hangup"}
     harmless |= {"AGI", "Gosub", "Return", "Read", "Record"}
     assert {application for application, _ in instructions} == harmless | {"Dial"}
     dialled = [arguments for application, arguments in instructions if application == "Dial"]
