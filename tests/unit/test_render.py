@@ -85,7 +85,7 @@ def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None
 def test_what_the_caller_sends_is_filtered_before_it_is_used() -> None:
     dialplan = configuration(CARRIER)["extensions.conf"]
     raw = [line for line in dialplan.splitlines() if "${EXTEN}" in line or "${CALLERID(num)}" in line]
-    assert len(raw) == 4
+    assert len(raw) == 5
     assert all(re.search(r"\$\{FILTER\((\+0-9|!-~),\$\{(EXTEN|CALLERID\(num\))\}\)\}", line) for line in raw)
     assert "CALLERID(name)}" not in dialplan
 
