@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,6 @@ from .hangup import SUBSCRIBER_ABSENT, Hangup
 from .leg import Leg
 from .life import Life
 from .link import Link
-from .offers import Offers
 from .pulse import Pulse
 from .reconciliation import reconcile, settle
 from .recording import RecordingUnderWay
@@ -73,8 +72,7 @@ class Ari:
         self.app = app
         self._on_stasis = on_stasis
         self._on_connected = on_connected
-        offers = Offers(app, self._serving, on_broadcast or _ignore)
-        self._dispatch = Dispatcher(self._adopt, self._refuse, offers, on_word or _ignore)
+        self._dispatch = Dispatcher(self._adopt, self._refuse, on_broadcast, on_word)
         self._link = Link(url, username, password, app, self._dispatch, self._greet)
         self._pulse = Pulse(app, kin.family, self._ask, kin.on_death, kin.on_superseded) if kin else None
         self.started_at = datetime.fromtimestamp(0, UTC)
@@ -295,9 +293,6 @@ class Ari:
 
     # --- within
 
-    def _serving(self) -> Iterable[str]:
-        return self._pulse.serving if self._pulse else ()
-
     async def _ask(self, method: str, uri: str, /, **query: Any) -> Any:
         """A request that is made whether others think that we live or not."""
         return await self._link.request(method, uri, query, None)
@@ -346,7 +341,3 @@ class Ari:
                 return
         with suppress(Disconnected):  # then the next connection settles it
             await settle(self, recording)
-
-
-def _ignore(_event: object) -> None:
-    """An event nobody asked to see."""

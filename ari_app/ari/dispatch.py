@@ -7,7 +7,6 @@ from typing import Any
 from .events import (
     AnyEvent,
     CallBroadcast,
-    CallClaimed,
     Channel,
     ChannelDestroyed,
     ChannelDtmfReceived,
@@ -23,7 +22,6 @@ from .events import (
 )
 from .leg import Leg
 from .life import Life
-from .offers import Offers
 from .recording import RecordingUnderWay
 
 
@@ -37,8 +35,8 @@ class Dispatcher:
         self,
         adopt: Callable[[StasisStart], None],
         refuse: Callable[[Channel], None],
-        offers: Offers,
-        on_word: Callable[[ChannelUserevent], None],
+        on_broadcast: Callable[[CallBroadcast], None] | None,
+        on_word: Callable[[ChannelUserevent], None] | None,
     ) -> None:
         self.legs: dict[str, Leg] = {}
         self.recordings: dict[str, RecordingUnderWay] = {}
@@ -47,9 +45,8 @@ class Dispatcher:
         # So that a late or repeated StasisStart does not bring a dead leg back.
         self._ended: deque[str] = deque(maxlen=1000)
         self._handlers: dict[type[AnyEvent], Callable[[Any], None]] = {
-            CallBroadcast: offers.offered,
-            CallClaimed: offers.claimed,
-            ChannelUserevent: on_word,
+            CallBroadcast: on_broadcast or _ignore,
+            ChannelUserevent: on_word or _ignore,
             StasisStart: self._start,
             StasisEnd: self._leaving,
             ChannelStateChange: self._state,
@@ -117,3 +114,7 @@ class Dispatcher:
     def _recording(self, event: RecordingFinished | RecordingFailed) -> None:
         if recording := self.recordings.pop(event.recording.name, None):
             recording.settle("done" if isinstance(event, RecordingFinished) else "failed", event.recording)
+
+
+def _ignore(_event: object) -> None:
+    """An event nobody asked to see."""

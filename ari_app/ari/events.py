@@ -76,12 +76,6 @@ class CallBroadcast(Event, frozen=True, gc=False, tag=True):
     channel: Channel
 
 
-class CallClaimed(Event, frozen=True, gc=False, tag=True):
-    """A call that was on offer has been taken by one of the applications to which it was."""
-
-    channel: Channel
-
-
 class StasisStart(Event, frozen=True, gc=False, tag=True):
     """A channel is in our hands now."""
 
@@ -163,7 +157,6 @@ class RESTResponse(Event, frozen=True, gc=False, tag=True):
 
 AnyEvent = (
     CallBroadcast
-    | CallClaimed
     | StasisStart
     | StasisEnd
     | ChannelStateChange

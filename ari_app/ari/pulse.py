@@ -89,12 +89,7 @@ class Pulse:
     @property
     def others(self) -> list[str]:
         """The other applications of the family that are not known to be dead."""
-        return [app for app in self._after_us() if not _is_dead(self._seen.get(app, _Seen("")))]
-
-    @property
-    def serving(self) -> list[str]:
-        """The other applications that serve, as far as we know: we do not look at all of them."""
-        return [app for app in self._members if app != self._app and _serves(self._seen.get(app, _Seen("")))]
+        return [app for app in self._after_us() if not (app in self._seen and _is_dead(self._seen[app]))]
 
     async def become_sure(self) -> None:
         """Returns once the lease holds. Raises Disconnected when it does not for WAIT_SECONDS."""
