@@ -10,9 +10,10 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from lab.chaos.afflictions import AFFLICTIONS
+from lab.chaos.afflictions import AFFLICTIONS, Affliction
 from lab.chaos.plan import Plan, draw
 from lab.chaos.report import as_json, show
 from lab.chaos.run import Teller, Verdict, run
@@ -48,14 +49,21 @@ def _options() -> tuple[Plan, bool]:
         "--faults",
         help=f"what may befall, separated by commas; the beginning of a name will do: {', '.join(AFFLICTIONS)}",
     )
+    parser.add_argument("--lasts", type=float, help="seconds that each lasts which may be long or short")
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
     options = parser.parse_args()
     prefixes = tuple(filter(None, options.faults.split(","))) if options.faults is not None else ("",)
     chosen = [affliction for name, affliction in AFFLICTIONS.items() if name.startswith(prefixes)]
     if unknown := [prefix for prefix in prefixes if not any(name.startswith(prefix) for name in AFFLICTIONS)]:
         parser.error(f"nothing that can befall is called {', '.join(unknown)}")
+    if options.lasts is not None:
+        chosen = [_lasting(affliction, options.lasts) for affliction in chosen]
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     return draw(seed, options.seconds, options.rate, chosen, workers=options.workers), options.json
+
+
+def _lasting(affliction: Affliction, seconds: float) -> Affliction:
+    return replace(affliction, seconds=(seconds, seconds)) if any(affliction.seconds) else affliction
 
 
 def _leave(verdict: Verdict, directory: Path, tell: Teller) -> None:
