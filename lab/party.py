@@ -186,6 +186,12 @@ class Incoming(Party):
             raise AssertionError(f"{self.who} cannot pick up any more: {end.hangup}") from None
         await self.listens()
 
+    async def accepts(self, caller: Caller) -> None:
+        """Picks up, presses 1 without listening, and is connected to ``caller``."""
+        await self.answers()
+        await self.presses("1")
+        await self.is_connected_to(caller)
+
     async def rejects(self, sip: int = 486) -> None:
         """Refuses the call with this SIP response."""
         await self._request("DELETE", "", reason_code=Q850_OF_SIP[sip])

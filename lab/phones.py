@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from ari_app.ari import Hangup
-from lab.party import Incoming, Party
+from lab.party import Caller, Incoming, Party
 from lab.sound import Speech
 from lab.waiting import until
 
@@ -67,6 +67,9 @@ class Phone:
 
     async def answers(self) -> None:
         await self.call.answers()
+
+    async def accepts(self, caller: Caller) -> None:
+        await self.call.accepts(caller)
 
     async def presses(self, keys: str) -> None:
         await self.call.presses(keys)

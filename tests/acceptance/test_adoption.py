@@ -76,9 +76,7 @@ async def test_a_telephone_that_was_ringing_is_rung_again_once(world: World) -> 
     await kill_the_worker_of(world, caller)
     await first.is_left_alone(within=CARRIED_ON)
     alice = await world.phone("alice").rings(within=CARRIED_ON)
-    await alice.answers()
-    await alice.presses("1")
-    await alice.is_connected_to(caller)
+    await alice.accepts(caller)
     await caller.hangs_up()
     await alice.is_hung_up()
 
@@ -96,9 +94,7 @@ async def test_telephones_that_rang_together_ring_again(world: World) -> None:
     for phone in rang:
         await phone.is_left_alone(within=CARRIED_ON)
     again = [await world.phone(name).rings(within=CARRIED_ON) for name in ("alice", "bob")]
-    await again[1].answers()
-    await again[1].presses("1")
-    await again[1].is_connected_to(caller)
+    await again[1].accepts(caller)
     await again[0].is_left_alone()
     await again[1].hangs_up()
     await caller.is_hung_up()
@@ -167,9 +163,7 @@ async def test_a_caller_who_hangs_up_while_nobody_is_there_leaves_no_dead_call(w
 async def test_whoever_hangs_up_while_nobody_is_there_ends_the_conversation(world: World) -> None:
     caller = await world.call("support")
     alice = await world.phone("alice").rings()
-    await alice.answers()
-    await alice.presses("1")
-    await alice.is_connected_to(caller)
+    await alice.accepts(caller)
     await kill_the_worker_of(world, caller)
     await alice.hangs_up()
     await caller.is_hung_up(within=CARRIED_ON)
@@ -235,9 +229,7 @@ async def test_a_message_whose_caller_hangs_up_just_when_its_worker_is_gone_is_k
 async def test_a_worker_that_is_told_to_stop_hands_its_conversations_over_at_once(world: World) -> None:
     caller = await world.call("support")
     alice = await world.phone("alice").rings()
-    await alice.answers()
-    await alice.presses("1")
-    await alice.is_connected_to(caller)
+    await alice.accepts(caller)
     child = world.keeper(await worker_of(world, caller)).child
     os.kill(child.pid, signal.SIGTERM)
     assert await asyncio.wait_for(child.wait(), 5) == 0
@@ -262,9 +254,7 @@ async def test_a_worker_that_is_told_to_stop_first_lets_a_ringing_call_be_taken(
     await other.hangs_up()
     await dave.is_left_alone()
 
-    await alice.answers()
-    await alice.presses("1")
-    await alice.is_connected_to(caller)
+    await alice.accepts(caller)
     assert await asyncio.wait_for(child.wait(), 5) == 0
     await caller.hangs_up()
     await alice.is_hung_up(within=CARRIED_ON)

@@ -128,9 +128,7 @@ async def test_the_next_contact_method_is_tried_when_a_softphone_is_off(world: W
     mobile = world.mobile(ERINS_MOBILE)
     caller = await world.call("methods")
     erin = await mobile.rings()
-    await erin.answers()
-    await erin.presses("1")
-    await erin.is_connected_to(caller)
+    await erin.accepts(caller)
     await caller.hangs_up()
     await erin.is_hung_up()
 
@@ -187,9 +185,7 @@ async def test_the_whole_hunt_is_capped(world: World) -> None:
 async def test_a_person_in_conversation_is_not_rung_by_another_call_on_any_worker(world: World) -> None:
     first = await world.call("support")
     alice = await world.phone("alice").rings()
-    await alice.answers()
-    await alice.presses("1")
-    await alice.is_connected_to(first)
+    await alice.accepts(first)
     workers = set()
 
     async def another_is_for_bob() -> str:

@@ -36,9 +36,7 @@ async def test_the_supervisor_takes_the_call_that_the_person_on_call_does_not_an
     gina = await world.phone("gina").rings()
     await gina.is_left_alone()
     carol = await world.phone("carol").rings()
-    await carol.answers()
-    await carol.presses("1")
-    await carol.is_connected_to(caller)
+    await carol.accepts(caller)
     await carol.hangs_up()
     await caller.is_hung_up()
 
@@ -56,9 +54,7 @@ async def test_a_machine_that_answers_a_mobile_does_not_get_the_call(world: Worl
 
     carol = await world.phone("carol").rings(within=25)
     await frank.is_hung_up()
-    await carol.answers()
-    await carol.presses("1")
-    await carol.is_connected_to(caller)
+    await carol.accepts(caller)
     await caller.hangs_up()
     await carol.is_hung_up()
 

@@ -82,9 +82,7 @@ async def test_a_trunk_that_refuses_our_calls_costs_nobody_theirs(preferring_the
     world = preferring_the_wrong_one
     caller = await _calls_frank(world)
     frank = world.mobile(FRANKS_MOBILE)
-    await frank.answers()
-    await frank.presses("1")
-    await frank.is_connected_to(caller)
+    await frank.accepts(caller)
     await caller.hangs_up()
     await frank.is_hung_up()
 
