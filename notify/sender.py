@@ -13,6 +13,7 @@ from uuid import UUID
 
 from jinja2 import TemplateError
 
+from db.errors import DatabaseError
 from notify.backoff import Backoff
 from notify.errors import ServerUnavailable, TooBig, TransportError
 from notify.messages import Message, MessageWriter, Recipient
@@ -72,7 +73,7 @@ class Sender:
 
     async def send_due(self) -> None:
         """Sends all that is due, as far as the server lets us. Raises DatabaseError."""
-        await self._write_receipts()  # before anything else can make these rows due again
+        await self._settle_interrupted()
         if overdue := await self._outbox.reclaim_overdue():
             log.warning("%d message(s) whose sending was interrupted are due again", overdue)
         if monotonic() < self._held_until:
@@ -93,11 +94,8 @@ class Sender:
         self._stopping = True
 
     async def close(self) -> None:
-        """Settles what a cancelled ``send_due`` left: acknowledged messages are sent, others due again."""
-        await self._write_receipts()
-        while self._interrupted:
-            await self._outbox.release(self._interrupted[-1], "interrupted by our own stop")
-            self._interrupted.pop()
+        """Settles what a cancelled ``send_due`` left. Raises DatabaseError."""
+        await self._settle_interrupted()
 
     async def _work_off(self) -> None:
         async with self._transport.session() as session:
@@ -106,11 +104,15 @@ class Sender:
 
     async def _deliver(self, parcel: Parcel, session: Session) -> None:
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send(parcel, session)
-        except asyncio.CancelledError:
+            await self._send_and_settle(parcel, session)
+        except (asyncio.CancelledError, DatabaseError):
             self._interrupted.append(parcel)
             raise
+
+    async def _send_and_settle(self, parcel: Parcel, session: Session) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(parcel, session)
         except ServerUnavailable as error:
             await self._outbox.release(parcel, str(error))
             raise
@@ -149,6 +151,13 @@ class Sender:
             log.warning("%s is put off after attempt %d: %s", what, parcel.attempts, reason)
         else:
             log.error("%s is given up after %d attempts: %s", what, parcel.attempts, reason)
+
+    async def _settle_interrupted(self) -> None:
+        """Acknowledged messages are sent, whatever became of their rows; the others that were in hand are due again."""
+        await self._write_receipts()  # before anything else can make these rows due again
+        while self._interrupted:
+            await self._outbox.release(self._interrupted[-1], "interrupted")
+            self._interrupted.pop()
 
     async def _write_receipts(self) -> None:
         for key in self._receipts.all():

@@ -62,7 +62,14 @@ class HungUp(AriError):
         self.hangup = hangup
 
 
+UNSERVED = "Resource not found"
+"""Asterisk's words for an address that no module serves, be it that it is only starting: they tell nothing of whether
+what is asked for exists."""
+
+
 def request_failed(request: str, status: int, message: str) -> RequestFailed:
-    """The error for a refused request, by its status."""
+    """The error for a refused request, by its status and Asterisk's words."""
     kind = {404: NotFound, 409: Conflict}.get(status, RequestFailed)
+    if message == UNSERVED:
+        kind = RequestFailed
     return kind(request, status, message)

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from .connection import Connection, open_connection
-from .errors import Disconnected, RequestFailed, request_failed
+from .errors import UNSERVED, Disconnected, RequestFailed, request_failed
 from .events import AnyEvent
 
 log = logging.getLogger(__name__)
@@ -121,5 +122,13 @@ class Link:
         except httpx.HTTPError as error:
             raise Disconnected(f"GET {uri}: {error!r}") from error
         if answer.is_error:
-            raise request_failed(f"GET {uri}", answer.status_code, answer.reason_phrase)
+            raise request_failed(f"GET {uri}", answer.status_code, _complaint(answer))
         return answer.content
+
+
+def _complaint(answer: httpx.Response) -> str:
+    """ARI's own words; there are none as long as only the HTTP server is up, which knows no address at all."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, LookupError, TypeError):
+        return UNSERVED if answer.status_code == HTTPStatus.NOT_FOUND else answer.reason_phrase

@@ -225,5 +225,19 @@ async def test_the_sound_of_a_recording(ari: Ari, asterisk: AriServer) -> None:
         await ari.download("recordings/stored/m2/file")
 
 
+@pytest.mark.parametrize("page", ["", "<h1>Not Found</h1>", '{"message": "Resource not found"}', "[]"])
+async def test_an_asterisk_that_is_only_starting_does_not_say_that_there_is_no_recording(
+    ari: Ari, asterisk: AriServer, page: str
+) -> None:
+    asterisk.not_found = page
+    with pytest.raises(RequestFailed) as failed:
+        await ari.download("recordings/stored/m2/file")
+    assert not isinstance(failed.value, NotFound)
+    asterisk.will_answer("GET recordings/stored/m2", 404, {"message": "Resource not found"})
+    with pytest.raises(RequestFailed) as failed:
+        await ari.request("GET", "recordings/stored/m2")
+    assert not isinstance(failed.value, NotFound)
+
+
 def test_a_channel_of_another_version_is_still_a_channel() -> None:
     assert Channel(id="1").state == ""

@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.errors import DatabaseError
 from notify.backoff import Backoff
-from notify.outbox import Outbox
+from notify.outbox import Outbox, Parcel
 from notify.receipts import Receipts
+from notify.stories import StoryReader
+from notify.story import CallStory
 from tests.notify.conftest import by_recipient, sender_to, states
 from tests.support.mail_server import MailServer
 from tests.support.post import (
@@ -197,6 +199,30 @@ async def test_a_mail_taken_while_the_database_is_away_is_not_sent_again(
     await sender.send_due()
     assert await states(engine) == {DESK: "sent"}
     assert server.data_commands == 1
+
+
+async def test_a_mail_in_hand_when_the_database_goes_away_is_sent_as_soon_as_it_is_back(
+    server: MailServer,
+    engine: AsyncEngine,
+    receipts: Receipts,
+    cluster: PrivateCluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await given_a_voicemail(engine, await given_a_line(engine, DESK))
+    sender = sender_to(server, engine, receipts)
+    read = StoryReader.read
+
+    async def read_too_late(reader: StoryReader, parcel: Parcel) -> CallStory:
+        with database_away(engine, cluster):
+            return await read(reader, parcel)
+
+    monkeypatch.setattr(StoryReader, "read", read_too_late)
+    with pytest.raises(DatabaseError):
+        await sender.send_due()
+    monkeypatch.undo()
+    assert server.data_commands == 0
+    await sender.send_due()
+    assert await states(engine) == {DESK: "sent"}
 
 
 async def test_told_to_stop_it_finishes_the_mail_in_hand_and_begins_no_other(

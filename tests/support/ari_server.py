@@ -56,6 +56,8 @@ class AriServer:
     late: bool = False
     """Replies come after the events that are sent next."""
     refuses_everybody: HTTPStatus | None = None
+    not_found: str = '{"message": "Recording not found"}'
+    """The page that is there instead of a file."""
     _replies: dict[str, tuple[int, Any]] = field(default_factory=dict)
     _reactions: dict[str, Callable[[], None]] = field(default_factory=dict)
     _held: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -235,7 +237,7 @@ class AriServer:
             return None
         content = self.files.get(request.path.removeprefix("/ari/"))
         if content is None:
-            return connection.respond(HTTPStatus.NOT_FOUND, "")
+            return connection.respond(HTTPStatus.NOT_FOUND, self.not_found)
         response = connection.respond(HTTPStatus.OK, "")
         response.body = content
         del response.headers["Content-Length"]
