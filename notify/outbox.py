@@ -22,8 +22,8 @@ from db.errors import explained
 from db.models import OutboxMessage, OutboxState
 from notify.backoff import Backoff
 
-LEASE: Final = timedelta(minutes=10)
-"""How long a claim holds; sending one message must take less."""
+LEASE: Final = timedelta(minutes=1)
+"""How long a claim holds unless it is renewed: after that others send what a sender that died had in hand."""
 
 GIVE_UP_AFTER: Final = timedelta(days=3)
 LEAST_ATTEMPTS: Final = 12
@@ -32,9 +32,10 @@ LEAST_ATTEMPTS: Final = 12
 RETRIES: Final = Backoff(first=timedelta(seconds=5), most=timedelta(minutes=15))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parcel:
-    """One claimed row: what to send to whom, in which language; ``attempts`` counts this one."""
+    """One claimed row: what to send to whom, in which language; ``attempts`` counts this one, and the claim is ours
+    until ``deadline``."""
 
     id: UUID
     recipient: str
@@ -52,7 +53,7 @@ class Outbox:
     def __init__(self, engine: AsyncEngine, retries: Backoff = RETRIES, lease: timedelta = LEASE) -> None:
         self._engine = engine
         self._retries = retries
-        self._lease = lease
+        self.lease = lease
 
     async def count_due(self, channel: str) -> int:
         """How many messages of that channel wait to be sent now."""
@@ -74,7 +75,7 @@ class Outbox:
         statement = (
             update(row)
             .where(row.id == oldest)
-            .values(state=OutboxState.SENDING, attempts=row.attempts + 1, deadline=func.now() + self._lease)
+            .values(state=OutboxState.SENDING, attempts=row.attempts + 1, deadline=func.now() + self.lease)
             .returning(
                 *(row.id, row.recipient, row.language, row.template, row.payload),
                 *(row.voicemail_id, row.attempts, row.deadline),
@@ -83,6 +84,17 @@ class Outbox:
         async with self._transaction() as connection:
             found = (await connection.execute(statement)).one_or_none()
         return None if found is None else Parcel(*found)
+
+    async def renew(self, parcel: Parcel) -> None:
+        """Has the claim hold for a whole lease from now; does nothing if it was lost."""
+        statement = (
+            update(OutboxMessage)
+            .where(*_claimed(parcel))
+            .values(deadline=func.now() + self.lease)
+            .returning(OutboxMessage.deadline)
+        )
+        async with self._transaction() as connection:
+            parcel.deadline = (await connection.execute(statement)).scalar_one_or_none() or parcel.deadline
 
     async def reclaim_overdue(self) -> int:
         """How many messages whose sender died or lost the database are now due again."""
@@ -143,8 +155,7 @@ class Outbox:
     async def _settle(self, parcel: Parcel, **values: object) -> str | None:
         statement = (
             update(OutboxMessage)
-            .where(OutboxMessage.id == parcel.id, OutboxMessage.state == OutboxState.SENDING)
-            .where(OutboxMessage.deadline == parcel.deadline)
+            .where(*_claimed(parcel))
             .values(deadline=None, **values)
             .returning(OutboxMessage.state)
         )
@@ -163,4 +174,12 @@ def _due(channel: str) -> tuple[Any, ...]:
         OutboxMessage.state == OutboxState.PENDING,
         OutboxMessage.channel == channel,
         OutboxMessage.due_at <= func.now(),
+    )
+
+
+def _claimed(parcel: Parcel) -> tuple[Any, ...]:
+    return (
+        OutboxMessage.id == parcel.id,
+        OutboxMessage.state == OutboxState.SENDING,
+        OutboxMessage.deadline == parcel.deadline,
     )

@@ -5,7 +5,8 @@ Trouble with one message goes to that message's row; trouble with the server hol
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Final, Protocol
@@ -17,15 +18,15 @@ from db.errors import DatabaseError
 from notify.backoff import Backoff
 from notify.errors import ServerUnavailable, TooBig, TransportError
 from notify.messages import Message, MessageWriter, Recipient
-from notify.outbox import LEASE, Outbox, Parcel
+from notify.outbox import Outbox, Parcel
 from notify.receipts import Receipts
 from notify.stories import StoryReader
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 4
-SEND_SECONDS: Final = LEASE.total_seconds() / 2
-"""The longest that one message may take; well within its claim."""
+SEND_SECONDS: Final = 300
+"""The longest that one message may take; servers look for viruses before they say that they have it."""
 
 HOLD: Final = Backoff(first=timedelta(seconds=2), most=timedelta(minutes=1))
 """How long to leave a server alone that cannot be used."""
@@ -111,7 +112,7 @@ class Sender:
 
     async def _send_and_settle(self, parcel: Parcel, session: Session) -> None:
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with asyncio.timeout(SEND_SECONDS), self._renewed(parcel):
                 await self._send(parcel, session)
         except ServerUnavailable as error:
             await self._outbox.release(parcel, str(error))
@@ -151,6 +152,23 @@ class Sender:
             log.warning("%s is put off after attempt %d: %s", what, parcel.attempts, reason)
         else:
             log.error("%s is given up after %d attempts: %s", what, parcel.attempts, reason)
+
+    @asynccontextmanager
+    async def _renewed(self, parcel: Parcel) -> AsyncIterator[None]:
+        """While inside, the claim is kept, if the database is there."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self._outbox.lease.total_seconds() / 3)
+                with suppress(DatabaseError):
+                    await self._outbox.renew(parcel)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait({renewing})
 
     async def _settle_interrupted(self) -> None:
         """Acknowledged messages are sent, whatever became of their rows; the others that were in hand are due again."""

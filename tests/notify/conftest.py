@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notify.backoff import Backoff
 from notify.email import EmailTransport, parse_sender
 from notify.messages import MessageWriter
-from notify.outbox import Outbox
+from notify.outbox import LEASE, Outbox
 from notify.receipts import Receipts
 from notify.sender import Sender
 from notify.smtp import SmtpServer
@@ -34,10 +34,16 @@ def receipts(tmp_path: Path) -> Receipts:
 
 
 def sender_to(
-    server: MailServer, engine: AsyncEngine, receipts: Receipts, *, hold: Backoff = AT_ONCE, connections: int = 4
+    server: MailServer,
+    engine: AsyncEngine,
+    receipts: Receipts,
+    *,
+    hold: Backoff = AT_ONCE,
+    connections: int = 4,
+    lease: timedelta = LEASE,
 ) -> Sender:
     return Sender(
-        Outbox(engine),
+        Outbox(engine, lease=lease),
         StoryReader(engine, ZoneInfo("Europe/Paris")),
         MessageWriter("FR"),
         EmailTransport(SmtpServer.parse(server.url), parse_sender("Vigie <vigie@example.org>")),

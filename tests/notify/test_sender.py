@@ -201,6 +201,22 @@ async def test_a_mail_taken_while_the_database_is_away_is_not_sent_again(
     assert server.data_commands == 1
 
 
+async def test_a_mail_that_takes_long_is_not_sent_by_others_meanwhile(
+    server: MailServer, engine: AsyncEngine, receipts: Receipts
+) -> None:
+    await given_a_voicemail(engine, await given_a_line(engine, DESK))
+    lease = timedelta(seconds=0.6)
+    server.may_reply.clear()
+    sending = asyncio.create_task(sender_to(server, engine, receipts, lease=lease).send_due())
+    await server.is_sent_data()
+    await asyncio.sleep(2 * lease.total_seconds())
+    await sender_to(server, engine, receipts, lease=lease).send_due()
+    server.may_reply.set()
+    await sending
+    assert await states(engine) == {DESK: "sent"}
+    assert server.data_commands == 1
+
+
 async def test_a_mail_in_hand_when_the_database_goes_away_is_sent_as_soon_as_it_is_back(
     server: MailServer,
     engine: AsyncEngine,
