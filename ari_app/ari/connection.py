@@ -5,6 +5,7 @@ It stands on picows: a call costs a worker some thirty frames, and they are much
 
 import asyncio
 import logging
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +25,8 @@ OPEN_SECONDS = 5
 PING_SECONDS = 10
 """After so long a silence Asterisk is asked for a sign of life, and has as long again to give it."""
 CLOSE_SECONDS = 1
+SLOW_SECONDS = 0.4
+"""A reply that takes so long is logged: Asterisk does a connection's requests one by one, so all calls are held up."""
 LARGEST_FRAME = 2**30
 """The listing of all channels is one frame, of a megabyte for a thousand calls."""
 
@@ -66,12 +69,15 @@ class Connection(WSListener):
         self._serial += 1
         request_id = str(self._serial)
         # Registered first: Asterisk may answer before send() returns.
+        asked_at = time.monotonic()
         reply = self._pending[request_id] = asyncio.get_running_loop().create_future()
         try:
             self._socket.send(WSMsgType.TEXT, _frame(request_id, method, uri, query, body))
             response = await reply
         finally:
             del self._pending[request_id]
+        if (took := time.monotonic() - asked_at) > SLOW_SECONDS:
+            log.warning("Asterisk took %.2f s for request %s, %s %s", took, request_id, method, uri)
         payload = msgspec.json.decode(response.message_body) if response.message_body else None
         if response.status_code >= 400:
             raise request_failed(f"{method} {uri}", response.status_code, _complaint(payload, response))
