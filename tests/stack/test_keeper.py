@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -31,12 +31,21 @@ class Shell:
         self.questions = 0
         self.hindrance: Exception | None = None
         self.starts: list[float] = []
+        self.groups: list[int] = []
 
     async def start(self) -> Child:
         self.starts.append(asyncio.get_running_loop().time())
         if self.hindrance:
             raise self.hindrance
-        return await Child.start(self.name, ["sh", "-c", self.script], log=self.log)
+        child = await Child.start(self.name, ["sh", "-c", self.script], log=self.log)
+        self.groups.append(child.pid)
+        return child
+
+    def leaves_nothing(self) -> None:
+        """Ends what shells that were killed have left running."""
+        for group in self.groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
     async def answers(self) -> bool:
         self.questions += 1
@@ -51,6 +60,8 @@ async def kept(program: Shell | Command, question_seconds: float = 5) -> AsyncIt
         yield keeper
     finally:
         await keeper.stop(1)
+        if isinstance(program, Shell):
+            program.leaves_nothing()
 
 
 async def soon(condition: Callable[[], bool], hoped: str, within: float = 5) -> None:
@@ -109,6 +120,7 @@ async def test_a_first_start_that_fails_says_so_and_is_tried_again(tmp_path: Pat
     shell.hindrance = None
     await soon(keeper.ready.is_set, "it is ready")
     await keeper.stop(1)
+    shell.leaves_nothing()
 
 
 async def test_what_hangs_is_ended_with_all_that_it_started(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
