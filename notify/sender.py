@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 4
 SEND_SECONDS: Final = 300
-"""The longest that one message may take; servers look for viruses before they say that they have it."""
+"""Seconds that one message may take at most; servers look for viruses before they say that they have it."""
 
 HOLD: Final = Backoff(first=timedelta(seconds=2), most=timedelta(minutes=1))
 """How long to leave a server alone that cannot be used."""

@@ -209,7 +209,10 @@ async def test_a_mail_that_takes_long_is_not_sent_by_others_meanwhile(
     server.may_reply.clear()
     sending = asyncio.create_task(sender_to(server, engine, receipts, lease=lease).send_due())
     await server.is_sent_data()
-    await asyncio.sleep(2 * lease.total_seconds())
+    claimed_until = (await outbox(engine))[DESK].deadline
+    async with asyncio.timeout(10):
+        while (await outbox(engine))[DESK].deadline < claimed_until + lease:
+            await asyncio.sleep(0.01)
     await sender_to(server, engine, receipts, lease=lease).send_due()
     server.may_reply.set()
     await sending
