@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ari_app.ari import Hangup, HungUp, Leg, NotFound
 from lab.ear import Ear
@@ -139,7 +139,7 @@ class Party:
         except HungUp:
             return
 
-    async def _request(self, method: str, verb: str, **query: object) -> None:
+    async def _request(self, method: str, verb: str, **query: Any) -> None:
         """Asks for something on the channel; nothing if it is gone."""
         try:
             await self._exchange.ari.request(method, f"channels/{self.leg.id}/{verb}".rstrip("/"), **query)

@@ -24,7 +24,7 @@ CHECK_SECONDS = 1.0
 async def claim(ari: "Ari", leg: Leg) -> bool:
     """Whether the leg's channel, which is on offer, is ours now. It is in our hands then, or has ended."""
     try:
-        await ari.request("POST", "events/claim", channelId=leg.id, application=ari.app)
+        await ari.request("POST", "events/claim", once=True, channelId=leg.id, application=ari.app)
     except (Conflict, NotFound):
         return False
     except Disconnected:

@@ -26,7 +26,7 @@ from .recording import RecordingUnderWay
 log = logging.getLogger(__name__)
 
 LEAVING_SECONDS = 2.0
-"""Bound on what is done in Asterisk while a scope is left."""
+"""How long it is waited for what is done in Asterisk while a scope is left."""
 
 RECORDING_GRACE_SECONDS = 2.0
 """How long after its leg's end a recording may take to say how it ended."""
@@ -106,8 +106,11 @@ class Ari:
             if beating is not None:
                 beating.cancel()
 
-    async def request(self, method: str, uri: str, /, *, body: Any = None, **query: Any) -> Any:
+    async def request(self, method: str, uri: str, /, *, body: Any = None, once: bool = False, **query: Any) -> Any:
         """The decoded body of the reply; None if it has none. Query values of None are left out.
+
+        If the connection is cut before the reply, it is asked again over the next one: so what must not be done twice
+        is asked ``once``.
 
         Raises:
             RequestFailed: Asterisk refused (NotFound and Conflict among them).
@@ -115,7 +118,7 @@ class Ari:
         """
         if self._pulse is not None and not self._pulse.sure:
             await self._pulse.become_sure()
-        return await self._link.request(method, uri, query, body)
+        return await self._link.request(method, uri, query, body, once=once)
 
     async def download(self, uri: str) -> bytes:
         """The bytes at ``uri``, as in ``recordings/stored/NAME/file``: the one thing the websocket does not carry.
@@ -188,6 +191,7 @@ class Ari:
             await self.request(
                 "POST",
                 f"channels/{leg_id}",
+                once=True,
                 body={"variables": dict(variables)},
                 endpoint=endpoint,
                 app=self.app,
@@ -200,6 +204,8 @@ class Ari:
                 self._dispatch.forget(leg)
                 raise
             leg.end(Hangup.unseen("subscriber absent", SUBSCRIBER_ABSENT))
+        except Disconnected:
+            log.warning("whether %s is called will be known over the next connection", leg_id)
         except asyncio.CancelledError:
             leg.unwanted = True
             await self.finish(leg.hangup(), f"hanging up {leg_id}")
@@ -220,7 +226,7 @@ class Ari:
     def _refuse(self, channel: Channel) -> None:
         """Hangs up a channel that nobody here asked for, such as one that a called phone wants its call to go to."""
         log.warning("channel %s (%s) was not asked for and is hung up", channel.id, channel.name)
-        self._start(self._bounded(Leg(self, channel).hangup(), f"hanging up {channel.id}"))
+        self._start(self._logged(Leg(self, channel).hangup(), f"hanging up {channel.id}"))
 
     # --- other things of Asterisk's
 
@@ -266,13 +272,15 @@ class Ari:
     # --- what legs, bridges and recordings need
 
     async def finish(self, work: Coroutine[Any, Any, object], what: str) -> None:
-        """Sees ``work`` through, within LEAVING_SECONDS, even if the task awaiting it is cancelled. Its failure is
-        only logged: it happens on the way out, where something else is being told."""
-        await asyncio.shield(self._start(self._bounded(work, what)))
+        """Sees ``work`` through, even if the task awaiting it is cancelled, and waits for it for LEAVING_SECONDS. Its
+        failure is only logged: it happens on the way out, where something else is being told."""
+        _, late = await asyncio.wait([self._start(self._logged(work, what))], timeout=LEAVING_SECONDS)
+        if late:
+            log.warning("%s takes more than %g s", what, LEAVING_SECONDS)
 
     def later(self, work: Coroutine[Any, Any, object], what: str) -> None:
         """Has ``work`` done beside everything else, in the order of asking; its failure is only logged."""
-        self._start(self._bounded(work, what))
+        self._start(self._logged(work, what))
 
     def expect_recording(self, name: str) -> RecordingUnderWay:
         """Has the end of recording ``name`` told to the returned handle."""
@@ -295,7 +303,7 @@ class Ari:
 
     async def _ask(self, method: str, uri: str, /, **query: Any) -> Any:
         """A request that is made whether others think that we live or not."""
-        return await self._link.request(method, uri, query, None)
+        return await self._link.request(method, uri, query, None, once=True)
 
     async def _greet(self) -> None:
         """Tells Asterisk what we want to hear, and catches up with what happened while nobody listened."""
@@ -327,11 +335,10 @@ class Ari:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _bounded(self, work: Coroutine[Any, Any, object], what: str) -> None:
+    async def _logged(self, work: Coroutine[Any, Any, object], what: str) -> None:
         try:
-            async with asyncio.timeout(LEAVING_SECONDS):
-                await work
-        except (AriError, TimeoutError) as error:
+            await work
+        except AriError as error:
             log.warning("%s: %r", what, error)
 
     async def _settle(self, recording: RecordingUnderWay) -> None:

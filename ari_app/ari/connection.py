@@ -26,7 +26,7 @@ PING_SECONDS = 10
 """After so long a silence Asterisk is asked for a sign of life, and has as long again to give it."""
 CLOSE_SECONDS = 1
 SLOW_SECONDS = 0.4
-"""A reply that takes so long is logged: Asterisk does a connection's requests one by one, so all calls are held up."""
+"""A request that takes so long is logged: Asterisk does a connection's requests one by one, all calls are held up."""
 LARGEST_FRAME = 2**30
 """The listing of all channels is one frame, of a megabyte for a thousand calls."""
 
@@ -50,6 +50,7 @@ class Connection(WSListener):
     def __init__(self, on_event: Callable[[AnyEvent], None]) -> None:
         self._on_event = on_event
         self._serial = 0
+        self._replied_at = 0.0
         self._pending: dict[str, asyncio.Future[RESTResponse]] = {}
         self._parts: list[bytes] = []
         self._socket: WSTransport | None = None
@@ -69,14 +70,15 @@ class Connection(WSListener):
         self._serial += 1
         request_id = str(self._serial)
         # Registered first: Asterisk may answer before send() returns.
-        asked_at = time.monotonic()
+        begun_at = time.monotonic()
         reply = self._pending[request_id] = asyncio.get_running_loop().create_future()
         try:
             self._socket.send(WSMsgType.TEXT, _frame(request_id, method, uri, query, body))
             response = await reply
         finally:
             del self._pending[request_id]
-        if (took := time.monotonic() - asked_at) > SLOW_SECONDS:
+        before, self._replied_at = self._replied_at, time.monotonic()
+        if (took := self._replied_at - max(begun_at, before)) > SLOW_SECONDS:
             log.warning("Asterisk took %.2f s for request %s, %s %s", took, request_id, method, uri)
         payload = msgspec.json.decode(response.message_body) if response.message_body else None
         if response.status_code >= 400:

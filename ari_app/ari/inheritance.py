@@ -54,9 +54,7 @@ async def inherit(ari: "Ari", channel: Channel) -> Leg:
     """
     leg = await ari.watch(channel)
     try:
-        for playback in leg.playback_ids:
-            with suppress(NotFound):
-                await ari.request("DELETE", f"playbacks/{playback}")
+        await _silence(ari, leg)
         await leg.move_here()
     except BaseException:
         ari.forget_leg(leg)
@@ -64,11 +62,23 @@ async def inherit(ari: "Ari", channel: Channel) -> Leg:
     return leg
 
 
-async def arrived(leg: Leg) -> None:
+async def arrived(ari: "Ari", leg: Leg) -> None:
     """Returns once an inherited leg has come to us, or is known to come later. Raises HungUp when it has ended."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(MOVE_SECONDS):
+        async with asyncio.timeout(MOVE_SECONDS / 2):
             await leg.answered()
+            return
+    await _silence(ari, leg)  # of what was asked for last by the application that is gone
+    with suppress(TimeoutError):
+        async with asyncio.timeout(MOVE_SECONDS / 2):
+            await leg.answered()
+
+
+async def _silence(ari: "Ari", leg: Leg) -> None:
+    """Stops what another application plays on a leg."""
+    for playback in leg.playback_ids:
+        with suppress(NotFound):
+            await ari.request("DELETE", f"playbacks/{playback}")
 
 
 async def dismiss(ari: "Ari", channel: Channel) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from .errors import AriError, NotFound, PlaybackFailed
+from .errors import AriError, Conflict, Disconnected, PlaybackFailed
 from .hangup import Hangup
 from .life import Life
 from .recording import RecordingUnderWay
@@ -30,16 +30,20 @@ class Leg(Life):
         self._turn ^= 1
         playback_id = self.playback_ids[self._turn]
         self._playbacks[playback_id] = None
+        self._unstopped.discard(playback_id)
         try:
-            await self._command("POST", f"play/{playback_id}", media=",".join(media), lang=lang)
+            while not await self._begins_to_play(playback_id, ",".join(media), lang):
+                self._playbacks[playback_id] = None
             await self._until(lambda: self._playbacks[playback_id] is not None)
             playback = self._playbacks[playback_id]
         except asyncio.CancelledError:
             if self.hangup_cause is None:
+                self._unstopped.add(playback_id)
                 await self._ari.finish(self._stop_playback(playback_id), f"stopping the sound on {self.id}")
             raise
         finally:
-            del self._playbacks[playback_id]
+            if playback_id not in self._unstopped:
+                self._playbacks.pop(playback_id, None)
             self._wake()
         if playback is not None and playback.state == "failed":
             await self.check_soon()  # most often its hearer is just hanging up
@@ -52,7 +56,7 @@ class Leg(Life):
 
     async def move_here(self) -> None:
         """Brings a leg that is under another application's control under ours, as soon as what it is doing is done."""
-        await self._command("POST", "move", app=self._ari.app)
+        await self._command("POST", "move", once=True, app=self._ari.app)
 
     async def moh(self) -> None:
         """Starts music on hold."""
@@ -80,6 +84,7 @@ class Leg(Life):
             await self._command(
                 "POST",
                 "record",
+                once=True,
                 name=name,
                 format="wav",
                 maxDurationSeconds=max_seconds,
@@ -91,6 +96,10 @@ class Leg(Life):
         except asyncio.CancelledError:
             await self._ari.finish(recording.stop(), f"stopping the recording {name}")
             raise
+        except Disconnected:
+            await self._ari.wait_connected()
+            if recording.is_finished and not (await recording.finished).done:  # the request was lost
+                return await self.start_recording(name, max_seconds=max_seconds, silence_seconds=silence_seconds)
         except AriError:
             self._ari.forget_recording(recording)
             raise
@@ -103,12 +112,18 @@ class Leg(Life):
         us then, which interrupts nobody."""
         self._released = True
         try:
-            await self._command("POST", "continue", context=context, extension=extension, priority=priority)
+            with suppress(Conflict):  # it is in the dialplan already
+                await self._command("POST", "continue", context=context, extension=extension, priority=priority)
         except BaseException:
             self._released = False
             raise
         self.end(Hangup.unseen("continued in the dialplan"))
 
-    async def _stop_playback(self, playback_id: str) -> None:
-        with suppress(NotFound):
-            await self._ari.request("DELETE", f"playbacks/{playback_id}")
+    async def _begins_to_play(self, playback_id: str, media: str, lang: str | None) -> bool:
+        """Whether the sound has begun; not when the request was lost with its connection, as is known over the next."""
+        try:
+            await self._command("POST", f"play/{playback_id}", once=True, media=media, lang=lang)
+        except Disconnected:
+            await self._ari.wait_connected()
+            return self._playbacks[playback_id] is None  # else nothing of that name is played
+        return True

@@ -46,6 +46,8 @@ class Life:
         self._released = False
         self._digits: deque[str] = deque(maxlen=DIGITS_KEPT)
         self._playbacks: dict[str, Playback | None] = {}
+        self._unstopped: set[str] = set()
+        """Playbacks that nobody waits for any more, though Asterisk has not said yet that it has stopped them."""
         self._turn = 0
         self._recordings: list[RecordingUnderWay] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -88,6 +90,8 @@ class Life:
         Asterisk carries out some requests (answer, variable, addChannel) only then, and serves no other request of
         ours before: sent earlier, one of them would hold up all calls for the length of a prompt.
         """
+        for playback_id in tuple(self._unstopped):
+            await self._stop_playback(playback_id)
         await self._until(
             lambda: (
                 not any(playback is None for playback in self._playbacks.values())
@@ -202,6 +206,13 @@ class Life:
         except RequestFailed:  # 409, 412 or 500, as the verb will have it: most often it is just being hung up
             await self.check_soon()
             raise
+
+    async def _stop_playback(self, playback_id: str) -> None:
+        with suppress(NotFound):
+            await self._ari.request("DELETE", f"playbacks/{playback_id}")
+        self._unstopped.discard(playback_id)
+        self._playbacks.pop(playback_id, None)
+        self._wake()
 
     async def hangup(self, reason: str = "normal") -> None:
         """Asks Asterisk to hang up; does nothing if the leg has ended. ``reason`` is one of ARI's: normal, busy,

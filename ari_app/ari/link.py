@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -93,25 +94,41 @@ class Link:
         try:
             await connection.read()
         finally:
+            self._lost(connection)
+
+    def _lost(self, connection: Connection) -> None:
+        """Takes note that the connection is over, unless that is known."""
+        if self._connection is connection:
             if self.up.is_set():
                 self._delay = FIRST_RETRY_SECONDS
             self.up.clear()
             self._connection = None
 
-    async def request(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
-        """The decoded body of the reply; None if it has none. Waits for the next connection if there is none now."""
-        if self._connection is None:
-            await self._connected_again(f"{method} {uri}")
-        if self._connection is None:
-            raise Disconnected(f"{method} {uri}: not connected")
-        return await self._connection.request(method, uri, query, body)
+    async def request(self, method: str, uri: str, query: dict[str, Any], body: Any, *, once: bool = False) -> Any:
+        """The decoded body of the reply; None if it has none. Waits for the next connection if there is none now.
 
-    async def _connected_again(self, request: str) -> None:
+        A request whose reply was lost in a cut is asked again over the next connection, unless it may be carried out
+        ``once`` only.
+        """
+        connection = self._connection or await self._next_connection(f"{method} {uri}")
         try:
+            return await connection.request(method, uri, query, body)
+        except Disconnected:
+            self._lost(connection)
+            if once:
+                raise
+        connection = await self._next_connection(f"{method} {uri}")
+        return await connection.request(method, uri, query, body)
+
+    async def _next_connection(self, request: str) -> Connection:
+        """The next one over which all is in order."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(RECONNECT_SECONDS):
-                await self.up.wait()
-        except TimeoutError:
-            raise Disconnected(f"{request}: not connected for {RECONNECT_SECONDS} s") from None
+                while self._connection is None:
+                    await self.up.wait()
+        if self._connection is None:
+            raise Disconnected(f"{request}: not connected for {RECONNECT_SECONDS} s")
+        return self._connection
 
     async def download(self, uri: str) -> bytes:
         """The bytes at ``uri``, over HTTP."""

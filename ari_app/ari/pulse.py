@@ -27,8 +27,8 @@ LEASE_SECONDS = 0.6
 """How long after a beat its application may act: shorter than it takes to be declared dead."""
 FAMILY_BEATS = 5
 """In every so many beats the family is listed anew, and the beat that the dialplan looks at is renewed."""
-WAIT_SECONDS = 10.0
-"""How long a request waits for the lease before it fails."""
+WAIT_SECONDS = 25.0
+"""How long a request waits for the lease before it fails: longer than it takes to find that the connection is dead."""
 
 ANY_BEAT = "VIGIE_BEAT"
 """The epoch, by Asterisk's clock, at which any application of the family last served: the dialplan's to read."""

@@ -83,11 +83,8 @@ async def carry_on(desk: Desk, app: str, call: UUID | str, left: LeftCall) -> No
     standing = await notebook.read()
     standing.generation += 1
     notebook.write(standing)
-    bridged = await members(desk.ari, str(call))
-    adopted = Call(desk, caller, standing)
-    adopted.was_talked = caller.id in bridged
     others = {other.id: other for other in left.others}
-    await attend(adopted, lambda call: _resume(call, app, others, bridged))
+    await attend(Call(desk, caller, standing), lambda call: _resume(call, app, others))
 
 
 async def give_up(call: Call) -> None:
@@ -99,8 +96,10 @@ async def give_up(call: Call) -> None:
         await asyncio.wait([serving])
 
 
-async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: frozenset[str]) -> None:
+async def _resume(call: Call, app: str, others: dict[str, Channel]) -> None:
     """The scenario of a call that another worker began; whoever is left over in the end is hung up on."""
+    bridged = await members(call.desk.ari, str(call.id))
+    call.was_talked = call.caller.id in bridged
     try:
         await _take_stock(call, app, others, bridged)
         talking = next((who for who in call.inherited.values() if who.bridged), None)
@@ -108,7 +107,6 @@ async def _resume(call: Call, app: str, others: dict[str, Channel], bridged: fro
             await _talk_on(call, talking)
         elif call.was_talked:
             log.info("whoever the caller talked with has hung up while nobody was there")
-            await Bridge(call.desk.ari, str(call.id)).destroy()
         elif call.recording is not None:
             await thank(call, call.recording)
         elif not call.is_routed:
@@ -144,7 +142,22 @@ async def _take_stock(call: Call, app: str, others: dict[str, Channel], bridged:
     )
     call.recording = await left_recording(desk.ari, call.caller, recording_name(call.id))
     await asyncio.gather(*(_take_along(call, other, others, bridged) for other in tuple(others.values())))
-    await arrived(call.caller)
+    await arrived(call.desk.ari, call.caller)
+    await _see_who_talks(call)
+
+
+async def _see_who_talks(call: Call) -> None:
+    """Looks at the bridge once more: the last requests of a worker that is gone may be carried out after its death.
+    A caller alone in it was talking with somebody who has hung up, or was just to be connected with who is here."""
+    bridged = await members(call.desk.ari, str(call.id))
+    for who in call.inherited.values():
+        who.bridged = {call.caller.id, who.leg.id} <= bridged
+    here = [who for who in call.inherited.values() if who.leg.hangup_cause is None]
+    was_in_it = call.was_talked or call.caller.id in bridged
+    talks = any(who.bridged for who in here)
+    call.was_talked = talks or (was_in_it and not here)
+    if was_in_it and not talks:
+        await Bridge(call.desk.ari, str(call.id)).destroy()
 
 
 async def _take_along(call: Call, channel: Channel, others: dict[str, Channel], bridged: frozenset[str]) -> None:
@@ -154,10 +167,9 @@ async def _take_along(call: Call, channel: Channel, others: dict[str, Channel], 
     try:
         if channel.state == "Up":
             leg = await inherit(call.desk.ari, channel)
-            await arrived(leg)
+            await arrived(call.desk.ari, leg)
             candidate, method = contact.found(call.desk.routing(), call.language)
-            together = {call.caller.id, leg.id} <= bridged
-            call.inherited[method.id] = Inherited(leg, candidate, method, bridged=together)
+            call.inherited[method.id] = Inherited(leg, candidate, method)
             del others[channel.id]
             return
         await dismiss(call.desk.ari, channel)

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from ari_app.calls.call import Call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inherited:
-    """A leg that picked up for another worker, which is gone: who it is, by which contact method, and whether they were
+    """A leg that picked up for another worker, which is gone: who it is, by which contact method, and whether they are
     ``bridged``, talking with the caller."""
 
     leg: Leg
     candidate: Candidate
     method: ContactMethod
-    bridged: bool
+    bridged: bool = False
 
 
 class Attempt:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Self
 
 KINDS = ("Asterisk", "Python", "PostgreSQL")
+GONE = FileNotFoundError, ProcessLookupError
+"""PostgreSQL's processes come and go, and a worker that was superseded under too high a load is started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,12 @@ def memory_mb(programs: Mapping[int, str]) -> dict[str, float]:
 def _read(programs: Mapping[int, str], file: str) -> Iterator[tuple[str, str]]:
     """A file of proc(5) of each program and each of its children, with the program's kind."""
     for pid, kind in programs.items():
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for process in (str(pid), *children):
-            with suppress(FileNotFoundError, ProcessLookupError):  # PostgreSQL's come and go
+        for process in (str(pid), *_children(pid)):
+            with suppress(*GONE):
                 yield kind, Path(f"/proc/{process}/{file}").read_text()
+
+
+def _children(pid: int) -> list[str]:
+    with suppress(*GONE):
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return []

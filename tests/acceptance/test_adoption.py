@@ -5,6 +5,8 @@ import os
 import signal
 from collections.abc import AsyncIterator
 
+import httpx
+import pytest
 import pytest_asyncio
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +17,8 @@ from lab.sound import Speech, resemblance
 from lab.waiting import eventually, until
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
+from vigie.addresses import ARI_USER
+from vigie.secrets import load_secrets
 
 CARRIED_ON = 2.0
 """Seconds within which a call must have been taken over."""
@@ -133,6 +137,48 @@ async def test_whoever_was_asked_to_press_1_is_asked_again(world: World) -> None
     assert trace.dispositions == [("Alice", Disposition.REFUSED), ("Bob", Disposition.ACCEPTED)]
 
 
+@pytest.mark.parametrize("both", [True, False], ids=["both", "the-caller"])
+async def test_who_was_just_being_connected_is_connected_and_nobody_hung_up(world: World, both: bool) -> None:
+    """The last request of a worker that is gone may be carried out while another takes its calls over, or by half."""
+    caller = await world.call("support")
+    alice = await world.phone("alice").rings()
+    await alice.answers()
+    await alice.hears_something()
+    worker = await worker_of(world, caller)
+    await world.freezes(worker)
+    call = (await world.story(caller)).call
+    legs = [call.channel, f"{call.id}.0.1"][: 1 + both]
+    bridging = asyncio.create_task(_connects(world, str(call.id), legs))
+
+    await _is_adopted(world, caller)
+    await bridging
+    await world.kills(worker)
+    await alice.presses("1")
+    await alice.is_connected_to(caller)
+    await caller.hangs_up()
+    await alice.is_hung_up()
+    trace = await world.trace(caller)
+    assert trace.dispositions == [("Alice", Disposition.ACCEPTED)]
+    assert trace.outcome is Outcome.ANSWERED
+
+
+async def _connects(world: World, bridge: str, channels: list[str]) -> None:
+    """Asks Asterisk to connect channels, of which the first is the caller's, as a worker does."""
+    login = (ARI_USER, load_secrets(world.settings).ari_password)
+    address = f"http://127.0.0.1:{world.settings.ari_port}/ari/"
+    async with httpx.AsyncClient(base_url=address, auth=login, timeout=10) as asterisk:
+        await asterisk.delete(f"channels/{channels[0]}/moh")
+        (await asterisk.post(f"bridges/{bridge}", params={"type": "mixing"})).raise_for_status()
+        await asterisk.post(f"bridges/{bridge}/addChannel", params={"channel": ",".join(channels)})
+
+
+async def _is_adopted(world: World, caller: Caller) -> None:
+    async def not_adopted() -> str:
+        return "" if EventKind.ADOPTED in (await world.story(caller)).kinds else "not yet"
+
+    await eventually(not_adopted, within=CARRIED_ON + 1, hoped="adopted")
+
+
 async def test_a_message_that_was_being_recorded_is_kept_whole(world: World, message: Speech) -> None:
     caller = await world.call("answering-machine")
     await caller.is_answered()
@@ -181,10 +227,7 @@ async def test_a_worker_that_was_hung_finds_its_calls_with_another_and_lets_go(w
     child = world.keeper(worker).child
     await world.freezes(worker)
 
-    async def not_adopted() -> str:
-        return "" if EventKind.ADOPTED in (await world.story(caller)).kinds else "not yet"
-
-    await eventually(not_adopted, within=CARRIED_ON + 1, hoped="adopted")
+    await _is_adopted(world, caller)
     world.thaws(worker)
     await until(lambda: not child.running, within=5, hoped="it has let go", instead=lambda: "it runs")
     await alice.presses("1")

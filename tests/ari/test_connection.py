@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from ari_app.ari import Ari, AriRefused, Channel, Conflict, Disconnected, HungUp
 from ari_app.ari.events import EVENT_TYPES
 from tests.ari.conftest import Called, Talking, client
 from tests.support.ari_server import NOW, USER, AriServer
+
+CutBeforeTheReply = Callable[[Coroutine[Any, Any, Any], str], Coroutine[Any, Any, asyncio.Task[Any]]]
 
 
 async def test_a_request_and_its_reply(ari: Ari, asterisk: AriServer) -> None:
@@ -104,17 +108,38 @@ async def test_a_burst_of_ten_thousand_events_is_all_heard_in_order(
             assert [await leg.digit() for _ in expected] == expected
 
 
-async def test_a_request_cut_short_fails_and_one_made_meanwhile_waits_for_the_next_connection(
-    ari: Ari, asterisk: AriServer
+@pytest.fixture
+def cut_before_the_reply(asterisk: AriServer) -> CutBeforeTheReply:
+    """Starts something and cuts the connection when Asterisk has got the request, before it replies."""
+
+    async def cut(verb: Coroutine[Any, Any, Any], request: str) -> asyncio.Task[Any]:
+        asterisk.will_hold(request)
+        asking = asyncio.create_task(verb)
+        await asterisk.asked(request)
+        asterisk.cut()
+        return asking
+
+    return cut
+
+
+async def test_a_request_whose_reply_was_lost_is_asked_again_over_the_next_connection(
+    ari: Ari, asterisk: AriServer, cut_before_the_reply: CutBeforeTheReply
 ) -> None:
-    asterisk.will_hold("GET asterisk/ping")
-    pinging = asyncio.create_task(ari.request("GET", "asterisk/ping"))
-    await asterisk.asked("GET asterisk/ping")
-    asterisk.cut()
-    with pytest.raises(Disconnected):
-        await pinging
+    pinging = await cut_before_the_reply(ari.request("GET", "asterisk/ping"), "GET asterisk/ping")
     await ari.request("GET", "asterisk/info")
+    await pinging
     assert asterisk.connections == 2
+    assert asterisk.count("GET asterisk/ping") == 2
+
+
+async def test_what_may_be_done_once_only_is_not_asked_again(
+    ari: Ari, asterisk: AriServer, cut_before_the_reply: CutBeforeTheReply
+) -> None:
+    moving = await cut_before_the_reply(ari.request("POST", "x/move", once=True), "POST x/move")
+    with pytest.raises(Disconnected):
+        await moving
+    await ari.wait_connected()
+    assert asterisk.count("POST x/move") == 1
 
 
 async def test_after_a_cut_legs_are_alive_or_known_to_have_ended(
@@ -147,6 +172,48 @@ async def test_a_sound_and_a_recording_that_end_during_a_cut(ari: Ari, asterisk:
     assert (await message.finished).done
 
 
+async def test_a_sound_that_had_begun_is_waited_for_through_a_cut(
+    ari: Ari, asterisk: AriServer, talking: Talking, cut_before_the_reply: CutBeforeTheReply
+) -> None:
+    """Else the bridge would be asked for too early, and Asterisk serve nobody for as long as the sound lasts."""
+    leg = await talking("caller")
+    playing = await cut_before_the_reply(leg.play("sound:greeting"), "POST channels/caller/play/caller-1")
+    await ari.wait_connected()
+    answering = asyncio.create_task(leg.answer())
+    await ari.request("GET", "asterisk/ping")
+    assert not playing.done()
+    assert asterisk.count("POST channels/caller/answer") == 0
+    asterisk.finishes_playing(await asterisk.asked("POST channels/caller/play"))
+    await playing
+    await answering
+    assert asterisk.count("POST channels/caller/play/caller-1") == 1
+
+
+async def test_a_sound_whose_request_was_lost_is_played_over_the_next_connection(
+    asterisk: AriServer, talking: Talking, cut_before_the_reply: CutBeforeTheReply
+) -> None:
+    leg = await talking("caller")
+    asterisk.will_answer("GET playbacks/caller-1", 404)
+    playing = await cut_before_the_reply(leg.play("sound:greeting"), "POST channels/caller/play/caller-1")
+    asterisk.finishes_playing(await asterisk.asked("POST channels/caller/play", times=2))
+    await playing
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_message_is_recorded_once_though_the_reply_was_lost(
+    asterisk: AriServer, talking: Talking, cut_before_the_reply: CutBeforeTheReply, begun: bool
+) -> None:
+    talker = await talking("talker")
+    if not begun:
+        asterisk.will_answer("GET recordings/live/m1", 404)
+        asterisk.will_answer("GET recordings/stored/m1", 404)
+    asking = talker.start_recording("m1", max_seconds=180, silence_seconds=10)
+    message = await (await cut_before_the_reply(asking, "POST channels/talker/record"))
+    asterisk.finishes_recording("m1", duration=5)
+    assert (await message.finished).seconds == 5
+    assert asterisk.count("POST channels/talker/record") == 2 - begun
+
+
 async def test_a_leg_left_during_a_cut_is_hung_up_afterwards(ari: Ari, asterisk: AriServer, talking: Talking) -> None:
     asterisk.will_do("DELETE channels/caller", lambda: asterisk.hangs_up("caller"))
     async with await talking("caller"):
@@ -156,14 +223,33 @@ async def test_a_leg_left_during_a_cut_is_hung_up_afterwards(ari: Ari, asterisk:
     await asterisk.asked("DELETE channels/caller")
 
 
-async def test_a_call_whose_reply_was_lost_does_not_ring_on(ari: Ari, asterisk: AriServer, called: Called) -> None:
-    asterisk.will_hold("POST channels/alice")
-    calling = asyncio.create_task(called("alice"))
-    await asterisk.asked("POST channels/alice")
-    asterisk.cut()
-    with pytest.raises(Disconnected):
-        await calling
-    await asterisk.asked("DELETE channels/alice")
+async def test_a_telephone_that_rings_though_the_reply_was_lost_can_be_answered(
+    ari: Ari, asterisk: AriServer, called: Called, cut_before_the_reply: CutBeforeTheReply
+) -> None:
+    alice = await (await cut_before_the_reply(called("alice"), "POST channels/alice"))
+    await ari.wait_connected()
+    asterisk.answers("alice")
+    await alice.answered()
+
+
+async def test_a_telephone_that_does_not_ring_since_the_request_was_lost_is_known_not_to(
+    ari: Ari, asterisk: AriServer, called: Called, cut_before_the_reply: CutBeforeTheReply
+) -> None:
+    calling = await cut_before_the_reply(called("alice"), "POST channels/alice")
+    del asterisk.channels["alice"]
+    alice = await calling
+    with pytest.raises(HungUp, match="lost while disconnected"):
+        await alice.answered()
+
+
+async def test_a_caller_who_went_on_in_the_dialplan_though_the_reply_was_lost_has_gone_on(
+    asterisk: AriServer, talking: Talking, cut_before_the_reply: CutBeforeTheReply
+) -> None:
+    async with await talking("caller") as leg:
+        going = await cut_before_the_reply(leg.go_on(), "POST channels/caller/continue")
+        asterisk.will_answer("POST channels/caller/continue", 409, {"message": "not in Stasis"})
+        await going
+    assert asterisk.count("DELETE channels/caller") == 0
 
 
 async def test_asterisk_away_for_a_while(ari: Ari, asterisk: AriServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,25 @@ async def test_a_request_that_would_hold_up_all_calls_waits_for_the_end_of_the_s
     assert (await asterisk.asked("POST bridges/b1/addChannel")).query == {"channel": "caller"}
 
 
+async def test_a_sound_that_could_not_be_stopped_is_stopped_before_such_a_request(
+    asterisk: AriServer, talking: Talking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_app.ari.client.LEAVING_SECONDS", 0.01)
+    leg = await talking("alice")
+    playing = asyncio.create_task(leg.play("sound:press-1"))
+    asked = await asterisk.asked("POST channels/alice/play/")
+    stop = f"DELETE playbacks/{asked.path.split('/')[-1]}"
+    asterisk.will_hold(stop)
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    answering = asyncio.create_task(leg.answer())
+    await asterisk.asked(stop, times=2)
+    assert asterisk.count("POST channels/alice/answer") == 0
+    asterisk.release(stop)
+    await answering
+
+
 async def test_a_bridge_is_destroyed_on_leaving_and_its_legs_live(
     ari: Ari, asterisk: AriServer, talking: Talking
 ) -> None:

@@ -133,7 +133,7 @@ class FakeAsterisk:
 
     # --- the connection's side
 
-    async def request(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
+    async def request(self, method: str, uri: str, query: dict[str, Any], body: Any, *, once: bool = False) -> Any:
         await asyncio.sleep(0)
         match [method, *uri.split("/")]:
             case ["POST", "events", "claim"]:
