@@ -5,10 +5,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from msgspec import convert
-
 from .errors import AriError, Conflict, Disconnected, HungUp, NotFound
-from .events import Channel
 from .hangup import Hangup
 from .leg import Leg
 
@@ -52,8 +49,10 @@ async def _in_hand(ari: "Ari", leg: Leg) -> None:
             await leg.answered()
     while not leg.in_hand and leg.hangup_cause is None:
         try:
-            leg.saw_start(convert(await ari.request("GET", f"channels/{leg.id}"), Channel))
-        except NotFound:
-            leg.end(Hangup.unseen("hung up while being claimed"))
+            channel = await ari.channel(leg.id)
+            if channel is not None:
+                leg.saw_start(channel)
+            else:
+                leg.end(Hangup.unseen("hung up while being claimed"))
         except Disconnected:
             await ari.wait_connected()

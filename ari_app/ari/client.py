@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import convert
+from msgspec import convert, json
 
 from .bridge import Bridge
 from .claim import claim
@@ -121,7 +121,7 @@ class Ari:
         return await self._link.request(method, uri, query, body, once=once)
 
     async def download(self, uri: str) -> bytes:
-        """The bytes at ``uri``, as in ``recordings/stored/NAME/file``: the one thing the websocket does not carry.
+        """The bytes at ``uri``, as in ``recordings/stored/NAME/file``: what the websocket does not carry.
 
         Raises:
             RequestFailed: Asterisk refused (NotFound among them).
@@ -241,11 +241,18 @@ class Ari:
 
     async def channels(self) -> list[Channel]:
         """All channels, whoever's they are."""
-        return convert(await self.request("GET", "channels"), list[Channel])
+        return convert(await self._listing("channels"), list[Channel])
+
+    async def channel(self, channel_id: str) -> Channel | None:
+        """The channel of that id, whoever's it is; None when there is none."""
+        try:
+            return convert(await self.request("GET", f"channels/{channel_id}"), Channel)
+        except NotFound:
+            return None
 
     async def stored_recordings(self) -> list[str]:
         """The names of all recordings that are kept, among them those still being made."""
-        return [recording["name"] for recording in await self.request("GET", "recordings/stored")]
+        return [recording["name"] for recording in await self._listing("recordings/stored")]
 
     async def delete_recording(self, name: str) -> None:
         """Deletes a stored recording; does nothing if there is none."""
@@ -254,7 +261,7 @@ class Ari:
 
     async def bridged(self) -> set[str]:
         """The ids of all channels that are in a bridge."""
-        return {channel for bridge in await self.request("GET", "bridges") for channel in bridge["channels"]}
+        return {channel for bridge in await self._listing("bridges") for channel in bridge["channels"]}
 
     async def variable(self, name: str) -> str:
         """The value of a global variable; empty when there is none."""
@@ -300,6 +307,11 @@ class Ari:
         self._dispatch.forget(leg)
 
     # --- within
+
+    async def _listing(self, uri: str) -> list[dict[str, Any]]:
+        """A list that may be long, over HTTP: a frame of the websocket is put on a thread's stack by Asterisk (22.10), and
+        one of half a megabyte, which some hundred channels are, ends it."""
+        return json.decode(await self.download(uri), type=list[dict[str, Any]])
 
     async def _ask(self, method: str, uri: str, /, **query: Any) -> Any:
         """A request that is made whether others think that we live or not."""

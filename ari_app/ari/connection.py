@@ -27,8 +27,8 @@ PING_SECONDS = 10
 CLOSE_SECONDS = 1
 SLOW_SECONDS = 0.4
 """A request that takes so long is logged: Asterisk does a connection's requests one by one, all calls are held up."""
-LARGEST_FRAME = 2**30
-"""The listing of all channels is one frame, of a megabyte for a thousand calls."""
+LARGEST_FRAME = 2**20
+"""More than Asterisk can send: it puts each frame on a stack of half a megabyte."""
 
 
 class Request(msgspec.Struct, tag_field="type", tag="RESTRequest", omit_defaults=True):

@@ -69,7 +69,7 @@ class Offer:
     async def _connect(self, leg: Leg) -> None:
         """Puts caller and person together until one of them hangs up; all other offers are withdrawn."""
         attempt, call, desk = self._attempt, self._call, self._call.desk
-        async with desk.presence.engaged(desk.ari, attempt.candidate.person.id):
+        async with desk.presence.engaged(desk.ari, attempt.candidate.person.id, leg.id):
             await self._comfort.stop()
             await call.answer()
             async with self._bridge(leg):

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from ari_app.ari import Ari, Channel, ChannelUserevent
+from ari_app.ari import Ari, ChannelUserevent
 from ari_app.calls.contact import Contact
 
 log = logging.getLogger(__name__)
@@ -19,33 +19,36 @@ FREE = "vigie-free"
 
 
 class Presence:
-    """The people in conversation, and on which Asterisk."""
+    """The people in conversation, on which Asterisk and by which leg."""
 
     def __init__(self) -> None:
-        self._engaged: dict[int, Ari] = {}
+        self._engaged: dict[int, tuple[Ari, str]] = {}
         self._watchers: defaultdict[int, set[Callable[[], None]]] = defaultdict(set)
 
     def on_word(self, ari: Ari, event: ChannelUserevent) -> None:
         """Takes in what another worker says."""
-        person = event.userevent.get("person", "")
+        person, leg = event.userevent.get("person", ""), event.userevent.get("leg", "")
         if event.eventname in (ENGAGED, FREE) and person.isdecimal():
-            self._set(ari, int(person), event.eventname == ENGAGED)
+            self._set(ari, int(person), leg, event.eventname == ENGAGED)
 
     async def look(self, ari: Ari) -> None:
         """Finds out who talks: others may have said so while they could not reach us."""
         bridged = await ari.bridged()
-        for person in await _people(ari, lambda channel: channel.id in bridged):
-            self._set(ari, person, True)
+        for channel in await ari.channels():
+            contact = Contact.of(channel)
+            if contact is not None and channel.id in bridged:
+                self._set(ari, contact.person, channel.id, True)
 
     async def is_engaged(self, person: int) -> bool:
         """Whether ``person`` is in conversation, or about to be; what was said of one that is over is forgotten."""
-        ari = self._engaged.get(person)
-        if ari is None:
+        if person not in self._engaged:
             return False
-        if person in await _people(ari, lambda channel: channel.state == "Up"):
+        ari, leg = self._engaged[person]
+        channel = await ari.channel(leg)
+        if channel is not None and channel.state == "Up":
             return True
         log.info("person %s was taken for engaged without being on the line", person)
-        self._set(ari, person, False)
+        self._set(ari, person, leg, False)
         return False
 
     def seems_engaged(self, person: int) -> bool:
@@ -64,27 +67,21 @@ class Presence:
                 del self._watchers[person]
 
     @asynccontextmanager
-    async def engaged(self, ari: Ari, person: int) -> AsyncIterator[None]:
-        """While inside, ``person`` is in conversation for every worker."""
-        self._set(ari, person, True)
-        ari.tell_others(ENGAGED, person=str(person))
+    async def engaged(self, ari: Ari, person: int, leg: str) -> AsyncIterator[None]:
+        """While inside, ``person`` is in conversation, by the leg of that id, for every worker."""
+        self._set(ari, person, leg, True)
+        ari.tell_others(ENGAGED, person=str(person), leg=leg)
         try:
             yield
         finally:
-            self._set(ari, person, False)
-            ari.tell_others(FREE, person=str(person))
+            self._set(ari, person, leg, False)
+            ari.tell_others(FREE, person=str(person), leg=leg)
 
-    def _set(self, ari: Ari, person: int, engaged: bool) -> None:
+    def _set(self, ari: Ari, person: int, leg: str, engaged: bool) -> None:
         if not engaged:
-            if self._engaged.get(person) is ari:
+            if self._engaged.get(person) == (ari, leg):
                 del self._engaged[person]
-        elif person not in self._engaged:
-            self._engaged[person] = ari
+        elif self._engaged.get(person) != (ari, leg):
+            self._engaged[person] = ari, leg
             for act in tuple(self._watchers.get(person, ())):
                 act()
-
-
-async def _people(ari: Ari, on_the_line: Callable[[Channel], bool]) -> set[int]:
-    """Who is behind the channels for which that is so."""
-    contacts = (Contact.of(channel) for channel in await ari.channels() if on_the_line(channel))
-    return {contact.person for contact in contacts if contact}

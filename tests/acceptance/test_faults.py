@@ -2,13 +2,21 @@
 
 import asyncio
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+import httpx
 
 from lab.party import Caller
+from lab.phones import ringing
 from lab.waiting import until
 from lab.world import World
 from oncall.outcomes import Outcome
+from vigie.addresses import ARI_USER
+from vigie.secrets import load_secrets
 
+CROWD = 1600
+"""Channels whose list is larger than the stack of one of Asterisk's threads."""
 RECONNECTED_SECONDS = 2
 """How soon after Asterisk is ready its workers must serve calls."""
 
@@ -68,3 +76,33 @@ async def test_workers_are_restarted_one_after_the_other_while_people_call(world
     while not restarting.done():
         await reaches_somebody(world, await world.call("support"))
     await restarting
+
+
+async def test_a_worker_that_comes_to_a_crowd_of_channels_does_not_end_asterisk(world: World) -> None:
+    """Their list cannot be sent over a websocket: Asterisk puts each frame on the stack."""
+    world.phone("alice").does_by_itself(ringing)
+    child = world.keeper("Asterisk").child
+    async with a_crowd(world):
+        await world.kills("w1")
+        await world.workers_connected()
+        assert (await world.pbx.command("core show channels count")).startswith(str(CROWD))
+        await world.answers()
+    assert world.keeper("Asterisk").child is child
+
+
+@asynccontextmanager
+async def a_crowd(world: World) -> AsyncIterator[None]:
+    """While inside there are CROWD channels that do nothing."""
+    await world.pbx.command("dialplan add extension s,1,Wait(60) into crowd")
+    login = (ARI_USER, load_secrets(world.settings).ari_password)
+    address = f"http://127.0.0.1:{world.settings.ari_port}/ari/channels"
+    both_ends = {"endpoint": "Local/s@crowd", "context": "crowd", "extension": "s"}
+    try:
+        async with httpx.AsyncClient(auth=login) as asterisk:
+            for _ in range(CROWD // 2):
+                (await asterisk.post(address, params=both_ends)).raise_for_status()
+        yield
+    finally:
+        await world.pbx.command("channel request hangup all")
+        await world.nothing_left()
+        await world.pbx.command("dialplan remove context crowd")

@@ -109,8 +109,8 @@ class Office:
         return replace(self.plan, at=at)
 
     def hears(self, event: str, who: Candidate) -> None:
-        """Another worker says of somebody that they are engaged, or free."""
-        said = ChannelUserevent(eventname=event, userevent={"person": str(who.person.id)})
+        """Another worker says of somebody that they are engaged, or free; no such leg is on the line."""
+        said = ChannelUserevent(eventname=event, userevent={"person": str(who.person.id), "leg": "elsewhere"})
         self.presence.on_word(self.asterisk.ari, said)
 
     def steps(self, *steps: Sequence[Candidate], order: RingOrder = RingOrder.TOGETHER, **options: Any) -> None:

@@ -151,13 +151,11 @@ class FakeAsterisk:
                 return {"state": "offline" if trunk in self.silent_trunks else "online"}
             case ["GET", "channels", channel, "variable"]:
                 return {"value": channel if self.parties[channel].replied else ""}
-            case ["GET", "bridges"]:
-                return [{"channels": [party.channel.id for party in self._alive() if party.bridged_with]}]
-            case ["GET", "channels"]:
-                return msgspec.to_builtins([party.channel for party in self._alive()])
             case [_, "channels", channel, *verb]:
-                if not self.parties[channel].alive:
+                if channel not in self.parties or not self.parties[channel].alive:
                     raise request_failed(uri, 404, "Channel not found")
+                if not verb:
+                    return msgspec.to_builtins(self.parties[channel].channel)
                 self._channel(self.parties[channel], method, verb, query)
             case [_, "bridges", _, "addChannel"]:
                 together = query["channel"].split(",")
@@ -166,6 +164,14 @@ class FakeAsterisk:
             case _:
                 pass
         return None
+
+    async def download(self, uri: str) -> bytes:
+        """A listing."""
+        await asyncio.sleep(0)
+        if uri == "bridges":
+            return msgspec.json.encode([{"channels": [each.channel.id for each in self._alive() if each.bridged_with]}])
+        assert uri == "channels", uri
+        return msgspec.json.encode([party.channel for party in self._alive()])
 
     def _alive(self) -> list[Party]:
         return [party for party in self.parties.values() if party.alive]
