@@ -309,8 +309,8 @@ class Ari:
     # --- within
 
     async def _listing(self, uri: str) -> list[dict[str, Any]]:
-        """A list that may be long, over HTTP: a frame of the websocket is put on a thread's stack by Asterisk (22.10), and
-        one of half a megabyte, which some hundred channels are, ends it."""
+        """A list that may be long, over HTTP: Asterisk (22.10) puts a frame of the websocket on a thread's stack, which
+        is half a megabyte; some hundred channels are more, and end it."""
         return json.decode(await self.download(uri), type=list[dict[str, Any]])
 
     async def _ask(self, method: str, uri: str, /, **query: Any) -> Any:
