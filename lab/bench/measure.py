@@ -76,6 +76,8 @@ async def measure(bench: Bench, way: Way, scope: Scope, say: Callable[[str], Non
         say(f"{way.name}: {what}")
 
     await bench.staff(*way.staff)
+    doing("waiting until Asterisk is at rest")
+    await bench.calm()
     doing("warming up")
     await run(bench, way, scope.rates[0], WARM_UP_SECONDS)
     for rate in scope.rates:

@@ -1,5 +1,6 @@
 """The system under load: a whole Vigie, with what the other ways need added to its Asterisk."""
 
+import asyncio
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import make_engine
 from lab.bench.load import Load, Measured, put_through
-from lab.bench.usage import KINDS
+from lab.bench.usage import KINDS, cpu_seconds
 from lab.bench.ways import LINES, TELEPHONES, WAYS, follow_me, site
 from lab.waiting import eventually
 from lab.world import Network, free_port
@@ -29,6 +30,9 @@ from vigie.stack.telephony import reload_telephony
 
 MODULES = ("app_dial.so", "res_speech.so", "res_agi.so", "app_followme.so")
 DRAIN_SECONDS = 10
+CALM_SECONDS = 90
+AT_REST = 0.05
+"""The share of a processor below which Asterisk is at rest."""
 
 
 class Bench:
@@ -113,6 +117,17 @@ class Bench:
         if await self.calls_in_progress():
             await self.hang_up_all()
         await eventually(self._left, within=60, hoped="all calls over")
+
+    async def calm(self) -> None:
+        """Waits until Asterisk does nothing any more: what a load before has left, such as requests that nobody answers
+        and that are sent again for half a minute, is not to be counted with the next."""
+        await eventually(self._busy, within=CALM_SECONDS, hoped="Asterisk at rest")
+
+    async def _busy(self) -> str:
+        before = cpu_seconds(self.programs)["Asterisk"]
+        await asyncio.sleep(1)
+        used = cpu_seconds(self.programs)["Asterisk"] - before
+        return f"it uses {used:.0%} of a processor" if used > AT_REST else ""
 
     async def journalled(self) -> tuple[int, int]:
         """How many calls the journal has, and how many of them as answered."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from lab.chaos.sockets import cut
-from lab.chaos.town import RECIPIENTS
+from lab.chaos.town import RECIPIENTS, number_of
+from lab.sipp import sipp
+from vigie.stack.process import family
 
 if TYPE_CHECKING:
     from lab.chaos.traffic import Traffic
@@ -21,6 +26,8 @@ DATABASE, ASTERISK, SCHEDULER = "PostgreSQL", "Asterisk", "scheduler"
 BACK_SECONDS = 40
 """How long a part may take to be back, on a busy machine."""
 SLOW_SECONDS = 3.0
+STRANGERS, STRANGERS_RATE = 1000, 300
+"""How many INVITEs they send, and how many a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,38 @@ async def database_stopped(scene: Scene) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def database_crowded(scene: Scene) -> AsyncIterator[str]:
+    """Others have taken all its connections, and who starts anew finds none."""
+    async with AsyncExitStack() as others:
+        with suppress(psycopg.OperationalError):
+            while True:
+                await others.enter_async_context(await psycopg.AsyncConnection.connect(scene.world.stack.database_url))
+        worker = await scene.some_worker()
+        await scene.kill(worker)
+        yield f"not even {worker} gets a connection"
+    await scene.world.is_back(worker, within=BACK_SECONDS)
+
+
+@asynccontextmanager
+async def database_disk_full(scene: Scene) -> AsyncIterator[str]:
+    """It can write nothing, for which it ends; whatever starts it again finds room."""
+    keeper = scene.world.keeper(DATABASE)
+    _let_write(family(keeper.child.pid), 0)
+    try:
+        yield DATABASE
+    finally:
+        _let_write(family(keeper.child.pid), resource.RLIM_INFINITY)
+    await scene.world.is_back(DATABASE, within=BACK_SECONDS)
+
+
+def _let_write(pids: list[int], size: int) -> None:
+    """Bounds the files that processes may write, in bytes."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@asynccontextmanager
 async def worker_killed_without_database(scene: Scene) -> AsyncIterator[str]:
     async with database_stopped(scene):
         worker = await scene.some_worker()
@@ -177,6 +216,16 @@ async def trunk_silent(scene: Scene) -> AsyncIterator[str]:
         yield "the first one"
     finally:
         scene.traffic.carrier.speaks_again()
+
+
+@asynccontextmanager
+async def strangers_call(scene: Scene) -> AsyncIterator[str]:
+    """Somebody at an unknown address floods us with INVITEs."""
+    world = scene.world
+    number, source, to = number_of(0, 0), world.outsider, world.settings.sip_bind
+    flood = asyncio.create_task(sipp("refused", number, source=source, to=to, calls=STRANGERS, rate=STRANGERS_RATE))
+    yield f"{STRANGERS} times"
+    await flood
 
 
 @asynccontextmanager
@@ -220,10 +269,13 @@ AFFLICTIONS = {
         Affliction(database_killed),
         Affliction(database_frozen, (1, 10)),
         Affliction(database_stopped, (1, 15)),
+        Affliction(database_crowded, (2, 8)),
+        Affliction(database_disk_full, (1, 5)),
         Affliction(worker_killed_without_database, (3, 8)),
         Affliction(asterisk_killed, recovery_seconds=6, cuts=True),
         Affliction(asterisk_restarted, recovery_seconds=6, cuts=True),
         Affliction(trunk_silent, (1, 10)),
+        Affliction(strangers_call),
         Affliction(mail_down, (1, 10)),
         Affliction(mail_slow, (5, 10)),
         Affliction(mail_refused, (5, 10)),
