@@ -19,12 +19,14 @@ from .hangup import SUBSCRIBER_ABSENT, Hangup
 from .leg import Leg
 from .life import Life
 from .link import Link
-from .pulse import Pulse
+from .pulse import WAIT_SECONDS, Pulse
 from .reconciliation import reconcile, settle
 from .recording import RecordingUnderWay
 
 log = logging.getLogger(__name__)
 
+OFFER_SECONDS = 0.4
+"""How long it may take until we may claim a call: then the dialplan ceases to offer it, after half a second."""
 LEAVING_SECONDS = 2.0
 """How long it is waited for what is done in Asterisk while a scope is left."""
 
@@ -116,8 +118,8 @@ class Ari:
             RequestFailed: Asterisk refused (NotFound and Conflict among them).
             Disconnected: there is no connection, or it was cut before the reply.
         """
-        if self._pulse is not None and not self._pulse.sure:
-            await self._pulse.become_sure()
+        if self._pulse is not None and not await self._pulse.becomes_sure(WAIT_SECONDS):
+            raise Disconnected(f"{method} {uri}: Asterisk has not heard of us for {WAIT_SECONDS} s")
         return await self._link.request(method, uri, query, body, once=once)
 
     async def download(self, uri: str) -> bytes:
@@ -132,12 +134,15 @@ class Ari:
     # --- legs
 
     async def claim(self, broadcast: CallBroadcast) -> Leg | None:
-        """The leg of a call on offer, now in our hands; None if another application has it or the caller is gone.
+        """The leg of a call on offer, now in our hands; None if another application has it or the caller is gone, or if
+        we are too late ourselves to serve it.
 
         A caller who hangs up just after the claim is a leg that has already ended.
         """
         if broadcast.channel.id in self._dispatch.legs:
             return None  # the same offer, told twice
+        if self._pulse is not None and not await self._pulse.becomes_sure(OFFER_SECONDS):
+            return None
         leg = self._dispatch.add(Leg(self, broadcast.channel))
         try:
             granted = await claim(self, leg)

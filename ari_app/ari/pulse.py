@@ -13,16 +13,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .errors import AriError, Disconnected
+from .errors import AriError
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.2
 MISSES = 4
 """Looks in which a count stood still, after which its application is dead: 0.8 to 1 s after its last beat."""
+LATE_SECONDS = 0.25
+"""A look that takes so long counts for nothing: Asterisk has too much to do, and others' beats are as late."""
 LEASE_SECONDS = 0.6
 """How long after a beat its application may act: shorter than it takes to be declared dead."""
 FAMILY_BEATS = 5
@@ -75,6 +78,8 @@ class Pulse:
         self._renewed = asyncio.Condition()
         self._members: list[str] = []
         self._seen: dict[str, _Seen] = {}
+        self._ours: set[str] = set()
+        """The dead ones that we have inherited."""
 
     @property
     def sure(self) -> bool:
@@ -91,13 +96,13 @@ class Pulse:
         """The other applications of the family that are not known to be dead."""
         return [app for app in self._after_us() if not (app in self._seen and _is_dead(self._seen[app]))]
 
-    async def become_sure(self) -> None:
-        """Returns once the lease holds. Raises Disconnected when it does not for WAIT_SECONDS."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS), self._renewed:
-                await self._renewed.wait_for(lambda: self.sure)
-        except TimeoutError:
-            raise Disconnected(f"Asterisk has not heard of us for {WAIT_SECONDS} s") from None
+    async def becomes_sure(self, within: float) -> bool:
+        """Whether the lease holds, now or within so many seconds."""
+        if not self.sure:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within), self._renewed:
+                    await self._renewed.wait_for(lambda: self.sure)
+        return self.sure
 
     def leave(self) -> None:
         """From now on we serve what we have, and inherit nothing."""
@@ -138,12 +143,14 @@ class Pulse:
     async def look_around(self) -> None:
         """One look at the others, which may end with taking over what one of them has left."""
         if self._looks % FAMILY_BEATS == 0:
-            await self._list_members()
+            self._ours &= {*await self._list_members()}
+            for app in () if self._leaving else tuple(self._ours):
+                await self._on_death(app)  # its last requests may have been carried out since
         self._looks += 1
         for app in self._after_us():
             seen = await self._look_at(app)
             if seen is not None and _is_dead(seen):
-                if not self._leaving:
+                if not self._leaving and app not in self._ours:
                     await self._inherit(app, seen)
             elif seen is not None and _serves(seen):
                 return
@@ -155,32 +162,48 @@ class Pulse:
 
     async def _look_at(self, app: str) -> _Seen | None:
         """What is known of ``app``; None when it has not given any sign of life yet."""
+        asked_at = time.monotonic()
         value = await self._get(sign_of_life(app))
+        was_late = time.monotonic() - asked_at > LATE_SECONDS
         if not value:
             return None
         if app not in self._seen:
             buried = await self._get(_tombstone(app))
             self._seen[app] = _Seen(value, misses=MISSES if buried else -1)
         seen = self._seen[app]
-        seen.misses = seen.misses + 1 if seen.value == value else 0
+        if seen.value != value:
+            seen.misses = 0
+        elif not was_late:
+            seen.misses += 1
         seen.value = value
         return seen
 
     async def _inherit(self, app: str, seen: _Seen) -> None:
         if seen.misses > MISSES and seen.misses % FAMILY_BEATS:
-            return  # it has been inherited already; look now and then whether anything came after
-        heir = await self._get(_tombstone(app))
+            return  # it has an heir; look now and then whether that one lives
+        heir = await self._heir_of(app)
         if heir not in ("", self._app) and heir in await self._list_members():
-            return  # what it had is that one's, and goes to that one's heir
+            return
         await self._set(_tombstone(app), self._app)
         if await self._get(sign_of_life(app)) != seen.value:
             await self._set(_tombstone(app), None)
             return
         await self._take(app)
 
+    async def _heir_of(self, app: str) -> str:
+        """To whom what ``app`` had has come, from heir to heir; empty when it is nobody's, as when two have declared
+        each other dead."""
+        passed = [app]
+        while heir := await self._get(_tombstone(passed[-1])):
+            if heir in passed:
+                return ""
+            passed.append(heir)
+        return "" if passed == [app] else passed[-1]
+
     async def _take(self, app: str) -> None:
         """Takes what ``app`` has left, and what it had inherited itself. Asterisk still lists a channel that changed
         hands twice among its former owner's, so nobody else may act on what is listed there."""
+        self._ours.add(app)
         await self._on_death(app)
         for other in self._members:
             if await self._get(_tombstone(other)) == app:

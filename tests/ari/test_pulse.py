@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from ari_app.ari.errors import Disconnected
-from ari_app.ari.pulse import ANY_BEAT, MISSES, Pulse
+from ari_app.ari.pulse import ANY_BEAT, FAMILY_BEATS, MISSES, Pulse
 
 
 class Site:
@@ -87,6 +86,30 @@ async def test_of_two_that_die_together_the_same_one_inherits_both() -> None:
     assert not b.pulse.others_serve
 
 
+async def test_of_two_that_declared_each_other_dead_somebody_else_inherits() -> None:
+    site = Site()
+    a, b = site.joins("vigie-a"), site.joins("vigie-b")
+    await site.turns(a, b, times=2)
+    site.variables |= {"VIGIE_DEAD_vigie-a": "vigie-b", "VIGIE_DEAD_vigie-b": "vigie-a"}
+    c = site.joins("vigie-c")
+    await site.turns(c, times=MISSES + 2)
+    assert set(c.buried) == {"vigie-a", "vigie-b"}
+
+
+async def test_an_heir_looks_after_what_it_has_inherited_whoever_joins_in_between() -> None:
+    """What the dead one asked for last may be carried out late."""
+    site = Site()
+    a, c = site.joins("vigie-a"), site.joins("vigie-c")
+    await site.turns(a, c, times=2)
+    await site.turns(a, times=MISSES + 1)
+    b = site.joins("vigie-b")
+    await site.turns(a, b, times=FAMILY_BEATS)
+    a.buried.clear()
+    await site.turns(a, b, times=2 * FAMILY_BEATS)
+    assert set(a.buried) == {"vigie-c"}
+    assert not b.buried
+
+
 async def test_one_that_says_it_is_gone_is_inherited_at_once() -> None:
     site = Site()
     a, b = site.joins("vigie-a"), site.joins("vigie-b")
@@ -146,11 +169,25 @@ async def test_a_lease_runs_out_while_nothing_is_done(monkeypatch: pytest.Monkey
     await site.turns(a)
     assert a.pulse.sure
     monkeypatch.setattr("ari_app.ari.pulse.LEASE_SECONDS", -1)
-    monkeypatch.setattr("ari_app.ari.pulse.WAIT_SECONDS", 0.01)
     await site.turns(a)
     assert not a.pulse.sure
-    with pytest.raises(Disconnected):
-        await a.pulse.become_sure()
+    assert not await a.pulse.becomes_sure(0.01)
+    monkeypatch.undo()
+    waiting = asyncio.create_task(a.pulse.becomes_sure(5))
+    await site.turns(a)
+    assert await waiting
+
+
+async def test_nobody_is_declared_dead_while_asterisk_is_slow_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    a, b = site.joins("vigie-a"), site.joins("vigie-b")
+    await site.turns(a, b, times=2)
+    monkeypatch.setattr("ari_app.ari.pulse.LATE_SECONDS", -1)
+    await site.turns(a, times=3 * MISSES)
+    assert not a.buried
+    monkeypatch.undo()
+    await site.turns(a, times=MISSES)
+    assert a.buried
 
 
 async def test_the_dialplan_can_read_when_somebody_last_served() -> None:
