@@ -46,6 +46,11 @@ class Console:
     async def set_global(self, name: str, value: str) -> None:
         await self.run("dialplan", "set", "global", name, value)
 
+    async def channels(self) -> set[str]:
+        """The ids of all channels."""
+        lines = (await self.run("core", "show", "channels", "concise")).splitlines()
+        return {line.rpartition("!")[2].strip() for line in lines if "!" in line}
+
     async def entries(self, family: str) -> dict[str, str]:
         """The keys of a family of AstDB with their values."""
         found: dict[str, str] = {}

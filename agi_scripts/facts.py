@@ -83,8 +83,19 @@ def _moment(epoch: str) -> datetime:
     return datetime.fromtimestamp(int(epoch), UTC)
 
 
-def journal(facts: Facts, table: RoutingTable, recordings: Path, region: str, put: Callable[[Record], None]) -> None:
-    """Tells a call by its facts, the names taken from ``table``. Told twice, it is as told once."""
+def journal(
+    facts: Facts,
+    table: RoutingTable,
+    recordings: Path,
+    region: str,
+    put: Callable[[Record], None],
+    *,
+    cut: bool = False,
+) -> None:
+    """Tells a call by its facts, the names taken from ``table``. Told twice, it is as told once.
+
+    ``cut`` says that Asterisk ended with it, and that the facts are of a moment before.
+    """
     did = e164(facts.did, region) or facts.did
     line = table.lines[table.numbers[did]].line if did in table.numbers else None
     arrival = Arrival(facts.call, facts.channel, did, e164(facts.caller, region), facts.came_at, line)
@@ -104,10 +115,10 @@ def journal(facts: Facts, table: RoutingTable, recordings: Path, region: str, pu
     if facts.asked_at:
         account.tell(EventKind.VOICEMAIL_STARTED, facts.asked_at)
     recorded = seconds_recorded(recordings / f"vigie-{facts.call}.wav")
-    account.close(_outcome(facts, line, recorded), facts.ended_at)
+    account.close(_outcome(facts, line, recorded, cut), facts.ended_at)
 
 
-def _outcome(facts: Facts, line: Line | None, recorded: float) -> Outcome:
+def _outcome(facts: Facts, line: Line | None, recorded: float, cut: bool) -> Outcome:
     if any(tried.taken for tried in facts.tried):
         return Outcome.ANSWERED
     if line is None:
@@ -116,6 +127,8 @@ def _outcome(facts: Facts, line: Line | None, recorded: float) -> Outcome:
         return Outcome.FAILED
     if recorded >= line.voicemail.min_seconds:
         return Outcome.VOICEMAIL
+    if cut:
+        return Outcome.CUT
     return Outcome.NO_MESSAGE if facts.asked_at else Outcome.ABANDONED
 
 

@@ -29,6 +29,9 @@ EAGER_SECONDS: Final = 0.2
 COMPARE_SECONDS: Final = 60.0
 """How often AstDB is compared with what it should hold, whatever we believe to have written."""
 FACTS: Final = "vigie-calls"
+"""Calls that are over."""
+BEGUN: Final = "vigie-begun"
+"""Those that are not, or that Asterisk ended with."""
 
 
 class Upkeep:
@@ -135,11 +138,27 @@ class Upkeep:
     async def _take_in(self) -> None:
         """Journals the calls that the dialplan served alone, each once: its facts go when they are in the journal."""
         for key, value in (await self._console.entries(FACTS)).items():
-            try:
-                facts = read_facts(key, value)
-            except ValueError:
-                log.exception("left out a call whose facts make no sense: %s %s", key, value)
-            else:
-                await asyncio.to_thread(journal, facts, self.table(), self._recordings, self._region, self._put)
-                log.info("call %s, served by the dialplan alone, is journalled", facts.call)
+            await self._tell(key, value, cut=False)
             await self._console.delete(FACTS, key)
+        for key, value in (await self._cut()).items():
+            await self._tell(key, value, cut=True)
+            await self._console.delete(BEGUN, key)
+
+    async def _cut(self) -> dict[str, str]:
+        """The facts of the calls with which Asterisk has ended: whose channels are gone without having said so, which
+        they do last."""
+        begun = await self._console.entries(BEGUN)
+        if not begun:
+            return {}
+        alive = await self._console.channels()
+        left = await self._console.entries(BEGUN)
+        return {key: value for key, value in begun.items() if key in left and not alive.intersection(value.split("|"))}
+
+    async def _tell(self, key: str, value: str, *, cut: bool) -> None:
+        try:
+            facts = read_facts(key, value)
+        except ValueError:
+            log.exception("left out a call whose facts make no sense: %s %s", key, value)
+            return
+        await asyncio.to_thread(journal, facts, self.table(), self._recordings, self._region, self._put, cut=cut)
+        log.info("call %s, served by the dialplan alone, is journalled", facts.call)

@@ -4,15 +4,17 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
 
 from agi_scripts.console import Console
+from agi_scripts.scenario import seconds_recorded
 from ari_app.ari import Ari, CallBroadcast, Leg
 from db.snapshot import SnapshotStore
 from lab.party import Caller
@@ -82,6 +84,13 @@ class Ladder:
         workers = self.world.stack.workers.values()
         await asyncio.gather(*(worker.start() for worker in workers if not worker.ready.is_set()))
         await self.world.workers_connected()
+
+    def has_written(self) -> bool:
+        """Whether two seconds of a message are on Asterisk's disk, and the facts of its call."""
+        with closing(sqlite3.connect(self.world.pbx.directory / "db" / "astdb.sqlite3")) as database:
+            begun = database.execute("SELECT key FROM astdb WHERE key LIKE '/vigie-begun/%'").fetchall()
+        recordings = [self.recordings / f"vigie-{key.rpartition('/')[2]}.wav" for (key,) in begun]
+        return any(seconds_recorded(file) >= 2 for file in recordings)
 
     def recording(self, trace: Trace) -> Sound:
         """What the caller of a call has left in Asterisk's spool, for the mail room to take in."""
@@ -350,6 +359,23 @@ async def test_callers_whom_a_worker_lost_are_served(world: World, ladder: Ladde
     trace = await world.trace(satisfied)
     assert (trace.outcome, trace.dispositions) == (Outcome.VOICEMAIL, [])
     assert resemblance(message.sound, ladder.recording(trace)) > 0.9
+
+
+async def test_a_message_with_which_asterisk_ended_is_kept_though_the_dialplan_alone_knew_of_it(
+    world: World, ladder: Ladder, message: Speech
+) -> None:
+    async with ladder.only(Route.DIALPLAN):
+        caller = await world.call("answering-machine")
+        await caller.is_answered()
+        await caller.hears_beep()
+        await caller.says(message)
+        await until(ladder.has_written, within=10, hoped="two seconds of it on disk", instead=lambda: "not yet")
+        await world.kills("Asterisk")
+        await caller.hangs_up()
+        await world.is_back("Asterisk")
+    trace = await world.trace(caller)
+    assert (trace.call.route, trace.outcome) == (Route.DIALPLAN, Outcome.VOICEMAIL)
+    assert trace.event(EventKind.VOICEMAIL_STARTED)
 
 
 async def test_what_happened_without_workers_and_database_is_told_and_mailed_once_when_they_are_back(

@@ -160,6 +160,17 @@ def test_how_a_call_ended(tmp_path: Path, value: str, seconds: int, outcome: Out
     assert told(value, tmp_path).outcome is outcome
 
 
+@pytest.mark.parametrize(("seconds", "outcome"), [(0, Outcome.CUT), (3, Outcome.VOICEMAIL)])
+def test_a_call_with_which_asterisk_ended_is_cut_unless_it_left_a_message(
+    tmp_path: Path, seconds: int, outcome: Outcome
+) -> None:
+    (tmp_path / f"vigie-{CALL}.wav").write_bytes(bytes(HEADER_BYTES + seconds * BYTES_A_SECOND))
+    journalled = Journalled()
+    value = facts(RANG_OUT, asked=True)
+    journal(read_facts(str(CALL), value), TABLE, tmp_path, "FR", journalled.records.append, cut=True)
+    assert journalled.outcome is outcome
+
+
 def test_an_attempt_that_the_agi_began_is_ended_and_not_begun_again() -> None:
     key = uuid4()
     journalled = told(facts(f"{key}:1/11:{CAME}:{CAME + 25}:{CAME + 3}:1:{CAME + 4}:ANSWER:16"))

@@ -78,7 +78,8 @@ def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None
         "${FILTER(A-Za-z0-9@/+_.\\x2d,${CUT(VIGIE_WHO,|,1)})},${FILTER(0-9,${CUT(VIGIE_WHO,|,2)})},gimU(vigie-confirm)"
     ]
     written = [arguments for _, arguments in instructions if re.match(r"_*VIGIE_WHO=|DB\(", arguments)]
-    assert [text.partition("=")[0] for text in written] == ["VIGIE_WHO", "DB(vigie-calls/${VIGIE_CALL})"]
+    assert [text.partition("=")[0] for text in written] == ["VIGIE_WHO", "DB(${ARG1}/${VIGIE_CALL})"]
+    assert set(re.findall(r"facts,1\((.*?)\)", dialplan)) == {"vigie-begun", "vigie-calls"}
     assert written[0] == "VIGIE_WHO=${DB(vigie-who/${VIGIE_LINE}/${VIGIE_N})}"
 
 
