@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Self
 
+import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import make_engine
@@ -27,6 +28,7 @@ from lab.phones import Phone
 from lab.trace import Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
 from lab.wire import Wire
+from vigie.addresses import ARI_USER
 from vigie.secrets import load_secrets
 from vigie.settings import PortRange, Settings, SocketAddress
 from vigie.site.check import read_site
@@ -124,6 +126,11 @@ class World(Faults):
     def somebody(self, host: str) -> Wire:
         """Somebody at an address of the network who says what he likes to Vigie."""
         return Wire(SocketAddress(host, 0), self.settings.sip_bind)
+
+    def ari(self) -> httpx.AsyncClient:
+        """Vigie's own ARI, by the account of its workers."""
+        account = (ARI_USER, load_secrets(self.settings).ari_password)
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.settings.ari_port}/ari/", auth=account, timeout=10)
 
     @asynccontextmanager
     async def own_phone(self, user: str) -> AsyncIterator[Wire]:

@@ -91,7 +91,8 @@ class Life:
         ours before: sent earlier, one of them would hold up all calls for the length of a prompt.
         """
         for playback_id in tuple(self._unstopped):
-            await self._stop_playback(playback_id)
+            with suppress(RequestFailed):  # it is just ending, and will say so
+                await self._stop_playback(playback_id)
         await self._until(
             lambda: (
                 not any(playback is None for playback in self._playbacks.values())

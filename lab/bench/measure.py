@@ -104,11 +104,14 @@ async def run(bench: Bench, way: Way, rate: float, seconds: float) -> Run:
     Raises:
         AssertionError: calls were lost on the way to the journal, or did not end.
     """
-    before, machine, journal = cpu_seconds(bench.programs), Machine.now(), await bench.journalled()
+    programs = bench.programs
+    before, machine, journal = cpu_seconds(programs), Machine.now(), await bench.journalled()
     measured = await bench.put_through(Load(way.numbers, round(rate * seconds), rate, way.confirms))
     idle, stolen = Machine.now().since(machine)
     after = cpu_seconds(bench.programs)
     cpu = {kind: after[kind] - before[kind] for kind in after} | {"SIPp": measured.sipp_seconds}
+    if bench.programs != programs:  # a worker was superseded and started anew: what it used is not known
+        cpu["Python"] = float("nan")
     answered = measured.answered
     if way.application is None:  # Vigie knows whether it brought the two together; SIPp does not
         calls, connected = (now - then for then, now in zip(journal, await bench.journalled(), strict=True))

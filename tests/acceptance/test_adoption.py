@@ -5,20 +5,17 @@ import os
 import signal
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import Call
-from lab.party import Caller
+from lab.party import Caller, Incoming
 from lab.sound import Speech, resemblance
 from lab.waiting import eventually, until
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
-from vigie.addresses import ARI_USER
-from vigie.secrets import load_secrets
 
 CARRIED_ON = 2.0
 """Seconds within which a call must have been taken over."""
@@ -153,6 +150,11 @@ async def test_who_was_just_being_connected_is_connected_and_nobody_hung_up(worl
     await _is_adopted(world, caller)
     await bridging
     await world.kills(worker)
+    await _takes_the_call(world, alice, caller)
+
+
+async def _takes_the_call(world: World, alice: Incoming, caller: Caller) -> None:
+    """Alice, who is on the line, presses 1; the two talk, and the journal knows of nothing else."""
     await alice.presses("1")
     await alice.is_connected_to(caller)
     await caller.hangs_up()
@@ -164,9 +166,7 @@ async def test_who_was_just_being_connected_is_connected_and_nobody_hung_up(worl
 
 async def _connects(world: World, bridge: str, channels: list[str]) -> None:
     """Asks Asterisk to connect channels, of which the first is the caller's, as a worker does."""
-    login = (ARI_USER, load_secrets(world.settings).ari_password)
-    address = f"http://127.0.0.1:{world.settings.ari_port}/ari/"
-    async with httpx.AsyncClient(base_url=address, auth=login, timeout=10) as asterisk:
+    async with world.ari() as asterisk:
         await asterisk.delete(f"channels/{channels[0]}/moh")
         (await asterisk.post(f"bridges/{bridge}", params={"type": "mixing"})).raise_for_status()
         await asterisk.post(f"bridges/{bridge}/addChannel", params={"channel": ",".join(channels)})
@@ -230,13 +230,7 @@ async def test_a_worker_that_was_hung_finds_its_calls_with_another_and_lets_go(w
     await _is_adopted(world, caller)
     world.thaws(worker)
     await until(lambda: not child.running, within=5, hoped="it has let go", instead=lambda: "it runs")
-    await alice.presses("1")
-    await alice.is_connected_to(caller)
-    await caller.hangs_up()
-    await alice.is_hung_up()
-    trace = await world.trace(caller)
-    assert trace.dispositions == [("Alice", Disposition.ACCEPTED)]
-    assert trace.outcome is Outcome.ANSWERED
+    await _takes_the_call(world, alice, caller)
 
 
 async def test_a_message_left_while_no_worker_was_there_is_mailed_afterwards(world: World, message: Speech) -> None:

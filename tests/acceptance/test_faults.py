@@ -5,15 +5,11 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
-import httpx
-
 from lab.party import Caller
 from lab.phones import ringing
 from lab.waiting import until
 from lab.world import World
 from oncall.outcomes import Outcome
-from vigie.addresses import ARI_USER
-from vigie.secrets import load_secrets
 
 CROWD = 1600
 """Channels whose list is larger than the stack of one of Asterisk's threads."""
@@ -94,13 +90,11 @@ async def test_a_worker_that_comes_to_a_crowd_of_channels_does_not_end_asterisk(
 async def a_crowd(world: World) -> AsyncIterator[None]:
     """While inside there are CROWD channels that do nothing."""
     await world.pbx.command("dialplan add extension s,1,Wait(60) into crowd")
-    login = (ARI_USER, load_secrets(world.settings).ari_password)
-    address = f"http://127.0.0.1:{world.settings.ari_port}/ari/channels"
     both_ends = {"endpoint": "Local/s@crowd", "context": "crowd", "extension": "s"}
     try:
-        async with httpx.AsyncClient(auth=login) as asterisk:
+        async with world.ari() as asterisk:
             for _ in range(CROWD // 2):
-                (await asterisk.post(address, params=both_ends)).raise_for_status()
+                (await asterisk.post("channels", params=both_ends)).raise_for_status()
         yield
     finally:
         await world.pbx.command("channel request hangup all")
