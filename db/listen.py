@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import psycopg
@@ -10,6 +11,7 @@ from psycopg import sql
 
 from db.connection import Connection
 from db.url import libpq_url
+from lasting import beside
 
 log = logging.getLogger(__name__)
 
@@ -40,3 +42,34 @@ async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
             log.warning("no hints on %s for now: %s", channel, " ".join(str(error).split()))
         await asyncio.sleep(wait)
         wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+
+
+class Hints:
+    """What came on one channel and was not attended to yet; any number of hints are one reason to look."""
+
+    def __init__(self) -> None:
+        self._given = asyncio.Event()
+
+    def give(self) -> None:
+        self._given.set()
+
+    async def within(self, seconds: float) -> None:
+        """Returns at the first hint since it returned last, or without any after ``seconds``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._given.wait()
+        self._given.clear()
+
+
+@asynccontextmanager
+async def hints(url: str, channel: str) -> AsyncIterator[Hints]:
+    """The hints on ``channel`` for the time of the block, the first when we are connected. Raises WrongUrl."""
+    libpq_url(url)
+    heard = Hints()
+
+    async def hear() -> None:
+        async for _ in listen(url, channel):
+            heard.give()
+
+    async with beside(f"listening on {channel}", hear):
+        yield heard

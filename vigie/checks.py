@@ -25,9 +25,10 @@ from vigie.errors import Doubt, ProgramMissing, StackError, VigieError
 from vigie.fallback_checks import fallback, known_numbers, snapshot
 from vigie.secrets import load_secrets
 from vigie.settings import Settings
+from vigie.stack.accounts import read_accounts
 from vigie.stack.asterisk import AsteriskTree
 from vigie.stack.machine import check_disk, check_port, is_held, stack_lock
-from vigie.stack.telephony import make_asterisk, read_accounts
+from vigie.stack.telephony import make_asterisk
 
 TIME_ERROR = 5
 """What adjtimex(2) returns when nothing keeps the clock right."""
@@ -183,6 +184,8 @@ async def _trunks(settings: Settings) -> str:
     accounts = await read_accounts(database_url(settings))
     if not accounts.trunks:
         raise Doubt("There is none: no call comes in or goes out.", "Describe it in the site file.")
+    if accounts.faults:
+        raise StackError(" ".join(accounts.faults))
     asterisk = make_asterisk(settings, load_secrets(settings), accounts)
     registrations = await asterisk.command("pjsip show registrations")
     for trunk in accounts.trunks:

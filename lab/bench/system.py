@@ -26,7 +26,6 @@ from vigie.stack.keeper import Keeper
 from vigie.stack.process import Child
 from vigie.stack.render import PROJECT
 from vigie.stack.stack import Stack
-from vigie.stack.telephony import reload_telephony
 
 MODULES = ("app_dial.so", "res_speech.so", "res_agi.so", "app_followme.so")
 DRAIN_SECONDS = 10
@@ -62,7 +61,7 @@ class Bench:
             self._engine: AsyncEngine = make_engine(self._stack.database_url)
             exits.push_async_callback(self._engine.dispose)
             await import_site(self._engine, read_site(json.dumps(site(self._trunk)), "FR"))
-            await reload_telephony(self._stack.settings)
+            await eventually(self._no_trunk, within=20, hoped="Asterisk knows the trunk")
             await self._add_other_ways()
             await eventually(self._unknown, within=120, hoped="the fallback knows all numbers")
             self._keepers: dict[str, Keeper | Script] = {**self._stack.workers, "agi": self._script()}
@@ -155,6 +154,10 @@ class Bench:
         """What the fallback has still to write to AstDB, which keeps Asterisk busy for some seconds."""
         *_, found = (await self.asterisk.command("database show vigie-who")).splitlines()
         return "" if found.startswith(f"{2 * LINES} ") else found
+
+    async def _no_trunk(self) -> str:
+        shown = await self.asterisk.command("pjsip show endpoints")
+        return "" if "trunk-bench" in shown else shown
 
     async def _add_other_ways(self) -> None:
         """Teaches Asterisk what plain Vigie does not need: to dial, to ask a script, to follow people."""

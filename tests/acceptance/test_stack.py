@@ -17,11 +17,12 @@ from lab.world import free_port, processes_of
 from tests.support.programs import Vigie, frozen, heard_by_systemd
 from vigie.addresses import ari_urls
 from vigie.checks import Finding, Verdict, examine
-from vigie.errors import AlreadyRunning, PortTaken, StackError
+from vigie.errors import AlreadyRunning, PortTaken, ProgramFailed, StackError
 from vigie.secrets import load_secrets
 from vigie.settings import Settings, SocketAddress
 from vigie.site.check import read_site
 from vigie.site.importer import import_site
+from vigie.stack.asterisk import AsteriskServer
 from vigie.stack.control import listening, restart
 from vigie.stack.postgres import PrivateCluster
 from vigie.stack.stack import Stack
@@ -75,6 +76,27 @@ async def serves(stack: Stack) -> None:
     await eventually(missing, within=20, hoped="a worker")
 
 
+async def has_site(stack: Stack, text: str) -> None:
+    """The database holds what this site file says, and nothing else."""
+    engine = make_engine(stack.database_url)
+    try:
+        await import_site(engine, read_site(text, "FR"), prune=True)
+    finally:
+        await engine.dispose()
+
+
+async def asterisk_says(stack: Stack, command: str, *wanted: str, without: str = "") -> None:
+    """Waits until Asterisk's answer to a console command has all that is wanted."""
+    asterisk = stack.asterisk
+    assert asterisk is not None
+
+    async def otherwise() -> str:
+        said = await asterisk.command(command)
+        return said if any(word not in said for word in wanted) or (without and without in said) else ""
+
+    await eventually(otherwise, within=10, hoped=" and ".join(wanted))
+
+
 async def test_every_program_runs_under_one_roof(stack: Stack) -> None:
     assert [part.name for part in stack.parts] == ["PostgreSQL", "Asterisk", "worker w1", "scheduler", "agi"]
     assert all(os.getpgid(part.pid) == part.pid for part in stack.parts)
@@ -113,16 +135,59 @@ async def test_a_phone_that_the_site_gains_may_register_at_once(stack: Stack) ->
     asterisk = stack.asterisk
     assert asterisk is not None
     assert "zoe" not in await asterisk.command("pjsip show endpoints")
-    engine = make_engine(stack.database_url)
-    try:
-        await import_site(engine, read_site("people: {zoe: {name: Zoé, contact_methods: [{sip: zoe}]}}", "FR"))
-    finally:
-        await engine.dispose()
+    await has_site(stack, "people: {zoe: {name: Zoé, contact_methods: [{sip: zoe}]}}")
+    await asterisk_says(stack, "pjsip show endpoints", "zoe")
 
-    async def missing() -> str:
-        return "" if "zoe" in await asterisk.command("pjsip show endpoints") else "no zoe"
 
-    await eventually(missing, within=5, hoped="Zoé's phone may register")
+TRUNKS = """
+people: {{zoe: {{name: Zoé, contact_methods: [{{sip: {phone}}}]}}}}
+trunks:
+  plain: {{host: 127.0.0.2}}
+  registered: {{host: 127.0.0.3, username: vigie, password_file: {password}}}
+"""
+
+
+async def test_a_password_file_that_is_missing_concerns_its_trunk_alone_and_is_noticed_when_it_is_put_there(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vigie.stack.telephony.LOOK_SECONDS", 0.2)
+    password = tmp_path / "password"
+    await has_site(stack, TRUNKS.format(phone="zoe", password=password))
+    await asterisk_says(stack, "pjsip show endpoints", "trunk-plain", "trunk-registered", "zoe")
+    await asterisk_says(stack, "pjsip show registrations", "No objects found")
+    (finding,) = (finding for finding in await examine(stack.settings) if finding.subject == "trunks")
+    assert finding.verdict is Verdict.BAD
+    assert f"The password file of trunk registered, {password}, cannot be used" in finding.detail
+    assert caplog.text.count("The password file of trunk registered") == 1
+
+    password.write_text("sesame")
+    await asterisk_says(stack, "pjsip show registrations", "trunk-registered/sip:127.0.0.3:5060")
+    password.chmod(0)
+    await has_site(stack, TRUNKS.format(phone="zoe2", password=password))
+    await asterisk_says(stack, "pjsip show endpoints", "trunk-registered", "zoe2")
+    await asterisk_says(stack, "pjsip show registrations", "trunk-registered/sip:127.0.0.3:5060")
+    assert "The password of before is kept." in caplog.text
+
+
+async def test_a_reload_that_fails_is_tried_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when Asterisk is in the midst of another one."""
+    command, refusals = AsteriskServer.command, [ProgramFailed("Asterisk is busy."), TimeoutError()]
+
+    async def refused(asterisk: AsteriskServer, text: str) -> str:
+        if text.startswith("module reload") and refusals:
+            raise refusals.pop()
+        if text.startswith("module reload") and "already in progress" not in caplog.text:
+            return "A module reload request is already in progress; please be patient\n"
+        return await command(asterisk, text)
+
+    monkeypatch.setattr(AsteriskServer, "command", refused)
+    monkeypatch.setattr("vigie.stack.telephony.FIRST_RETRY_SECONDS", 0.1)
+    await has_site(stack, "people: {zoe: {name: Zoé, contact_methods: [{sip: zoe}]}}")
+    await asterisk_says(stack, "pjsip show endpoints", "zoe", without="zoe2")
+    for reason in ("Asterisk is busy.", "does not say whether it has reloaded", "already in progress"):
+        assert reason in caplog.text
 
 
 @pytest.mark.parametrize("name", ["PostgreSQL", "Asterisk", "worker w1", "scheduler", "agi"])

@@ -7,16 +7,28 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
+    "lasting": set(),
     "oncall": set(),
     "voice": set(),
-    "db": {"oncall"},
-    "notify": {"oncall", "db"},
+    "db": {"lasting", "oncall"},
+    "notify": {"lasting", "oncall", "db"},
     "ari_app.ari": set(),
-    "ari_app": {"oncall", "voice", "db", "notify", "ari_app.ari"},
-    "scheduler": {"oncall", "db", "notify"},
-    "agi_scripts": {"oncall", "voice", "db", "notify"},
-    "vigie": {"oncall", "voice", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts"},
-    "lab": {"oncall", "voice", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts", "vigie"},
+    "ari_app": {"lasting", "oncall", "voice", "db", "notify", "ari_app.ari"},
+    "scheduler": {"lasting", "oncall", "db", "notify"},
+    "agi_scripts": {"lasting", "oncall", "voice", "db", "notify"},
+    "vigie": {"lasting", "oncall", "voice", "db", "notify", "ari_app", "ari_app.ari", "scheduler", "agi_scripts"},
+    "lab": {
+        "lasting",
+        "oncall",
+        "voice",
+        "db",
+        "notify",
+        "ari_app",
+        "ari_app.ari",
+        "scheduler",
+        "agi_scripts",
+        "vigie",
+    },
 }
 OURS = {package.partition(".")[0] for package in MAY_IMPORT} | {"tests"}
 

@@ -176,6 +176,15 @@ class AsteriskServer:
         """What Asterisk answers to a console command, such as ``core show channels``."""
         return await run([*self.tree.launcher, "-C", self._asterisk_conf, "-r", "-x", text])
 
+    async def reload(self, module: str) -> None:
+        """Has a module read its configuration again. Raises ProgramFailed, or NotReady when it does not say in time."""
+        try:
+            said = await self.command(f"module reload {module}")
+        except TimeoutError:
+            raise NotReady(f"{self.name} does not say whether it has reloaded {module}.", f"See {self.log}.") from None
+        if "reloaded successfully" not in said:
+            raise ProgramFailed(f"{self.name} has not reloaded {module}: {said.strip()}", f"See {self.log}.")
+
     async def answers(self) -> bool:
         """Whether the server greets a newcomer at its console."""
         try:

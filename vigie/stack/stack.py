@@ -6,23 +6,26 @@ import time
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from db.engine import check_database, make_engine
 from db.errors import DatabaseError, Unreachable
 from db.migrations import upgrade
+from lasting import beside
 from scheduler.run import GRACE_SECONDS
 from vigie.addresses import database_url
 from vigie.errors import NotReady, StackError
 from vigie.settings import Settings
+from vigie.stack.accounts import remembered_accounts
 from vigie.stack.asterisk import AsteriskServer
 from vigie.stack.command import Command
 from vigie.stack.keeper import Keeper
 from vigie.stack.machine import check_disk, held, is_held, name_lock
 from vigie.stack.postgres import PrivateCluster
 from vigie.stack.process import tail
-from vigie.stack.telephony import OwnAsterisk, follow_accounts, remembered_accounts
+from vigie.stack.telephony import OwnAsterisk
 
 log = logging.getLogger(__name__)
 
@@ -159,12 +162,12 @@ class Stack:
             await asyncio.sleep(MIGRATION_PAUSE)
 
     async def _start_asterisk(self, exits: AsyncExitStack) -> None:
-        if self._telephony is None:
+        if self._asterisk is None or self._telephony is None:
             return
         exits.push_async_callback(self._telephony.stop)
         await self._telephony.start()
-        following = asyncio.create_task(follow_accounts(self.settings, self._telephony.ready))
-        exits.push_async_callback(ended, following)
+        follow = partial(self._asterisk.follow, self._telephony.ready)
+        await exits.enter_async_context(beside("following trunks and phones", follow))
 
     async def _start_staff(self, exits: AsyncExitStack) -> None:
         """The assistants stay to the last worker's end: they send what that one stored."""
