@@ -117,8 +117,8 @@ class Hunt:
         """The ways to dial in order, those by trunks that do not answer OPTIONS last (see pjsip.conf)."""
         if len(dials) < 2:
             return dials
-        watches = (f"PJSIP/{dial.rpartition('@')[2]}.watch" for dial in dials)
-        silent = [self._caller.variable(f"DEVICE_STATE({watch})") == "UNAVAILABLE" for watch in watches]
+        endpoints = (f"PJSIP/{dial.rpartition('@')[2]}.in" for dial in dials)
+        silent = [self._caller.variable(f"DEVICE_STATE({endpoint})") == "UNAVAILABLE" for endpoint in endpoints]
         return [dial for _, dial in sorted(zip(silent, dials, strict=True), key=lambda pair: pair[0])]
 
     def _closed(self, told: Told, rang: Rang) -> Disposition:

@@ -198,7 +198,7 @@ async def _trunks(settings: Settings) -> str:
     (url,) = ari_urls(settings, load_secrets(settings))
     states = {endpoint["resource"]: endpoint["state"] for endpoint in await _asked(url, "endpoints/PJSIP")}
     slugs = [trunk.slug for trunk in accounts.trunks]
-    if silent := [slug for slug in slugs if states.get(f"trunk-{slug}.watch") != "online"]:
+    if silent := [slug for slug in slugs if states.get(f"trunk-{slug}.in") != "online"]:
         raise Doubt(
             f"No answer to OPTIONS from {', '.join(silent)}: numbers are called by other trunks first.",
             "Check its host, and that it can be reached from here. A carrier who takes calls but never answers OPTIONS "

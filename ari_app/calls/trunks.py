@@ -1,6 +1,6 @@
 """The trunks: in which order they are tried for a number, and whether they reply.
 
-Asterisk sends each trunk OPTIONS (pjsip.conf); the state of its ``.watch`` endpoint says whether it answers.
+Asterisk sends each trunk OPTIONS (pjsip.conf); the state of its ``.in`` endpoint says whether it answers.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ async def first_reply(ari: Ari, leg: Leg) -> None:
 
 async def _is_silent(ari: Ari, trunk: str) -> bool:
     try:
-        endpoint = await ari.request("GET", f"endpoints/PJSIP/trunk-{trunk}.watch")
+        endpoint = await ari.request("GET", f"endpoints/PJSIP/trunk-{trunk}.in")
     except AriError:
         return False  # dialling will tell
     return bool(endpoint["state"] == "offline")

@@ -69,7 +69,7 @@ async def _the_doctor_on_trunks(world: World) -> Finding:
 
 async def _watched(world: World, verdict: Verdict) -> None:
     """Asterisk sends OPTIONS now rather than in some seconds, and we wait for what comes of it."""
-    await world.pbx.command("pjsip qualify trunk-spare.watch")
+    await world.pbx.command("pjsip qualify trunk-spare.in")
 
     async def otherwise() -> str:
         finding = await _the_doctor_on_trunks(world)

@@ -99,7 +99,7 @@ def test_the_next_trunk_is_taken_when_one_fails_and_not_when_the_number_does(
 
 
 def test_a_trunk_that_does_not_answer_options_is_taken_last(caller: FakeCaller, tmp_path: Path) -> None:
-    caller.states["DEVICE_STATE(PJSIP/trunk-operator.watch)"] = "UNAVAILABLE"
+    caller.states["DEVICE_STATE(PJSIP/trunk-operator.in)"] = "UNAVAILABLE"
     caller.answers[SECOND_TRUNK] = BUSY
     served(caller, table, tmp_path)
     assert [dial for dial, _ in caller.rung][:2] == [SOFTPHONE, SECOND_TRUNK]

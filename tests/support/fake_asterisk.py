@@ -147,7 +147,7 @@ class FakeAsterisk:
             case ["DELETE", "channels", channel]:
                 self.parties[channel].hangs_up()
             case ["GET", "endpoints", "PJSIP", watch]:
-                trunk = watch.removeprefix("trunk-").removesuffix(".watch")
+                trunk = watch.removeprefix("trunk-").removesuffix(".in")
                 return {"state": "offline" if trunk in self.silent_trunks else "online"}
             case ["GET", "channels", channel, "variable"]:
                 return {"value": channel if self.parties[channel].replied else ""}

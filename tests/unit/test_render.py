@@ -33,20 +33,26 @@ def sections(text: str, name: str) -> dict[str, dict[str, str]]:
 
 
 def test_a_trunk_is_known_by_its_address_and_leads_to_the_lines() -> None:
-    objects = sections(configuration(CARRIER)["pjsip.conf"], "trunk-carrier")
-    assert objects["identify"]["match"] == "192.0.2.10"
-    assert objects["endpoint"]["context"] == "vigie-in"
-    assert objects["aor"]["contact"] == "sip:192.0.2.10:5060"
-    assert "registration" not in objects
+    config = configuration(CARRIER)["pjsip.conf"]
+    trunk, incoming = sections(config, "trunk-carrier"), sections(config, "trunk-carrier.in")
+    assert trunk["identify"] == {"type": "identify", "endpoint": "trunk-carrier.in", "match": "192.0.2.10"}
+    assert incoming["endpoint"]["context"] == "vigie-in"
+    assert trunk["aor"]["contact"] == "sip:192.0.2.10:5060"
+    assert "registration" not in trunk
 
 
-def test_a_trunk_is_watched_by_an_endpoint_that_nobody_calls_by() -> None:
+def test_encrypted_sound_is_taken_and_never_asked_for() -> None:
+    config = configuration(CARRIER)["pjsip.conf"]
+    assert sections(config, "trunk-carrier.in")["endpoint"]["media_encryption"] == "sdes"
+    assert "media_encryption" not in sections(config, "trunk-carrier")["endpoint"]
+
+
+def test_a_trunk_is_watched_by_the_endpoint_that_nobody_calls_by() -> None:
     config = configuration(CARRIER, ACCOUNT)["pjsip.conf"]
-    watched, trunk = sections(config, "trunk-backup.watch"), sections(config, "trunk-backup")
+    watched, trunk = sections(config, "trunk-backup.in"), sections(config, "trunk-backup")
     assert watched["aor"]["contact"] == trunk["aor"]["contact"]
     assert int(watched["aor"]["qualify_frequency"]) + int(watched["aor"]["qualify_timeout"]) <= 20
     assert watched["endpoint"]["outbound_auth"] == "trunk-backup"
-    assert "identify" not in watched, "whoever calls from there is the trunk"
     assert "qualify_frequency" not in trunk["aor"], "Asterisk would not call by a trunk that is silent to OPTIONS"
 
 
