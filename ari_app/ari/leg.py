@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from .errors import AriError, Conflict, Disconnected, PlaybackFailed
+from .errors import AriError, Conflict, Disconnected, NotFound, PlaybackFailed
 from .hangup import Hangup
 from .life import Life
 from .recording import RecordingUnderWay
@@ -53,6 +53,16 @@ class Leg(Life):
         """The next digit pressed (0-9, *, #, A-D), in order; digits are kept from the leg's beginning."""
         await self._until(lambda: bool(self._digits))
         return self._digits.popleft()
+
+    async def packets(self) -> int:
+        """How many RTP packets have come from the party so far: none during hold, and in the pauses of a telephone
+        that suppresses silence."""
+        self.check()
+        try:
+            return int((await self._ari.request("GET", f"channels/{self.id}/rtp_statistics"))["rxcount"])
+        except NotFound:
+            await self.check_soon()
+            raise
 
     async def move_here(self) -> None:
         """Brings a leg that is under another application's control under ours, as soon as what it is doing is done."""

@@ -5,12 +5,15 @@ import asyncio
 from sqlalchemy import text
 
 from lab.party import Caller
-from lab.sound import Speech, resemblance
+from lab.rtp import Rtp
+from lab.sound import Sound, Speech, resemblance
 from lab.waiting import eventually
 from lab.world import World
 from oncall.outcomes import Outcome
 
 CAROL = "carol@societe.example"
+PAUSE = 5
+"""Seconds: longer than Asterisk itself waits for a packet, shorter than the line's silence."""
 
 
 async def test_what_was_said_decides_whether_there_is_a_message_not_how_it_ended(world: World, message: Speech) -> None:
@@ -33,6 +36,30 @@ async def test_what_was_said_decides_whether_there_is_a_message_not_how_it_ended
         for ending in ("hangup", "silence"):
             callers.create_task(spoke(ending))
             callers.create_task(said_nothing(ending))
+
+
+async def test_a_pause_in_which_nothing_comes_from_the_caller_ends_no_message(world: World, message: Speech) -> None:
+    """Silence suppression, hold, call waiting: the lab's caller sends packets only while there is something to say."""
+    caller = await _after_the_beep(world, "patient")
+    await asyncio.sleep(PAUSE)
+    await caller.says(message)
+    await asyncio.sleep(PAUSE)
+    await caller.says(message)
+    await caller.is_hung_up(within=20)  # after its seven seconds of silence, told that the message is kept
+
+    letter = await world.letter(caller, CAROL)
+    assert resemblance(Sound(message.sound.samples * 2), letter.sound) > 0.9
+
+
+async def test_who_is_recorded_is_sent_sound_all_the_time(world: World) -> None:
+    """Gateways cut a call in which they hear nothing for ten seconds."""
+    async with world.somebody(world.carrier.host) as line, Rtp(line.address.host) as sound:
+        call = await line.call(world.site.lines["patient"].numbers[0], sound.address.port)
+        async with sound.talking(call.media):
+            await _is_recorded(world)
+            heard = sound.packets
+            await sound.hears_sound(packets=heard + 100, within=4)
+            await call.ask("BYE")
 
 
 async def test_a_message_waits_for_a_mail_server_that_is_down_and_is_sent_once(world: World, message: Speech) -> None:
@@ -71,6 +98,16 @@ async def _after_the_beep(world: World, line: str = "answering-machine") -> Call
     await caller.is_answered()
     await caller.hears_beep()
     return caller
+
+
+async def _is_recorded(world: World) -> None:
+    """Waits until Asterisk makes a recording that grows."""
+
+    async def none() -> str:
+        recordings = list(world.pbx.recordings.glob("*.wav"))
+        return "" if any(each.stat().st_size > 8000 for each in recordings) else f"recordings: {recordings}"
+
+    await eventually(none, within=15, hoped="the caller is recorded")
 
 
 async def _ends(caller: Caller, ending: str) -> None:

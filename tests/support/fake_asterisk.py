@@ -44,6 +44,7 @@ class Party:
         self.music = False
         self.bridged_with: set[str] = set()
         self.in_fallback = False
+        self.packets = 0
         self.replied = True
         """Whether anything, be it "100 Trying", has come back to the INVITE that rings it."""
 
@@ -149,6 +150,9 @@ class FakeAsterisk:
             case ["GET", "endpoints", "PJSIP", watch]:
                 trunk = watch.removeprefix("trunk-").removesuffix(".in")
                 return {"state": "offline" if trunk in self.silent_trunks else "online"}
+            case ["GET", "channels", channel, "rtp_statistics"]:
+                self.parties[channel].packets += 50
+                return {"rxcount": self.parties[channel].packets}
             case ["GET", "channels", channel, "variable"]:
                 return {"value": channel if self.parties[channel].replied else ""}
             case [_, "channels", channel, *verb]:

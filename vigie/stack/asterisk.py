@@ -262,6 +262,9 @@ astsbindir => {self.tree.data}
 [options]
 hideconnect = yes
 maxfiles = {_most_files()}
+; Who is recorded is sent silence: gateways take a call without sound for dead. Its clock also carries the recording
+; over pauses in which nothing comes, which would end it after 4 s.
+transmit_silence = yes
 """
 
     async def _until_ready(self, patience: float) -> None:
