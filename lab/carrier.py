@@ -12,6 +12,8 @@ from vigie.settings import SocketAddress
 APPLICATION = "lab"
 CARRIER = "carrier"
 """The endpoint through which public numbers are called and reached."""
+SECURE = "secure"
+"""The same carrier, when it insists on encrypted sound (RFC 4568)."""
 REQUIRED_MODULES = ("chan_pjsip.so", "res_pjsip_outbound_registration.so", "app_audiosocket.so", "app_stasis.so")
 
 
@@ -71,6 +73,7 @@ def _pjsip(outside: Outside) -> str:
         _section("global", type="global", user_agent="Vigie lab", endpoint_identifier_order="line,ip"),
         _transport(CARRIER, outside.carrier),
         _endpoint(CARRIER, outside.carrier, aors=CARRIER, trust_id_outbound="yes", send_pai="no"),
+        _endpoint(SECURE, outside.carrier, transport=CARRIER, aors=CARRIER, media_encryption="sdes"),
         _section(CARRIER, type="aor", contact=f"sip:{pbx}"),
         _section(CARRIER, type="identify", endpoint=CARRIER, match=pbx.host),
     ]
@@ -109,11 +112,11 @@ def _transport(name: str, address: SocketAddress) -> str:
     return _section(f"{name}-udp", type="transport", protocol="udp", bind=address)
 
 
-def _endpoint(name: str, address: SocketAddress, **options: object) -> str:
+def _endpoint(name: str, address: SocketAddress, transport: str = "", **options: object) -> str:
     return _section(
         name,
         type="endpoint",
-        transport=f"{name}-udp",
+        transport=f"{transport or name}-udp",
         context="from-pbx",
         disallow="all",
         allow="alaw",
@@ -138,7 +141,7 @@ res_sorcery_config res_sorcery_memory res_sorcery_astdb res_pjproject res_timing
 res_http_websocket res_websocket_client
 res_pjsip res_pjsip_pubsub res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id res_pjsip_rfc3326
 res_pjsip_endpoint_identifier_ip res_pjsip_outbound_authenticator_digest res_pjsip_authenticator_digest
-res_pjsip_outbound_registration res_rtp_asterisk chan_pjsip
+res_pjsip_outbound_registration res_rtp_asterisk res_srtp chan_pjsip
 codec_alaw codec_resample format_wav format_pcm
 bridge_simple bridge_softmix bridge_holding
 res_stasis res_stasis_answer res_stasis_playback res_stasis_recording res_stasis_snoop
