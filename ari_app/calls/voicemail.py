@@ -56,8 +56,8 @@ async def thank(call: Call, message: RecordingUnderWay) -> None:
 
 
 async def _finished(call: Call, message: RecordingUnderWay) -> Recording:
-    """The message, once it is over. Asterisk ends it after a silence that it hears; we, after one in which nothing comes,
-    as from a telephone that suppresses silence, or that has put us on hold."""
+    """The message, once it is over. Asterisk ends it after a silence that it hears; we, after one in which nothing
+    comes, as from a telephone that suppresses silence, or that has put us on hold."""
     watching = asyncio.create_task(_stop_when_nothing_comes(call, message))
     try:
         return await message.finished
