@@ -215,14 +215,40 @@ class Worker:
         os._exit(SUPERSEDED)
 
     async def _drain(self) -> None:
-        """Finishes the calls, leaves to others what goes on, and stores what is to be stored."""
+        """Finishes the calls, or leaves to another worker what goes on; stores what is to be stored."""
         self.stopping.set()
         for desk in self._desks:
-            desk.ari.pulse.leave()
+            with suppress(AriError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await desk.ari.pulse.leave()
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
-            await self._finish_calls()
-        await self._give_up_calls()
+        until = asyncio.get_running_loop().time() + self._settings.drain_seconds
+        while True:
+            await self._finish_calls(until)
+            is_late = asyncio.get_running_loop().time() >= until
+            if is_late:
+                await self._give_up_calls()
+            await self._store()
+            if not self._calls:
+                return
+            if await self._hand_over() or is_late:
+                log.info("leaving %d calls", len(self._calls))
+                os._exit(0)  # any other way out would hang them up
+
+    async def _finish_calls(self, until: float) -> None:
+        """Returns when all calls are over, or could go on with another worker, or time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while self._calls and not self._can_be_left():
+                    await asyncio.wait(self._calls, timeout=LOOK_SECONDS)
+
+    def _can_be_left(self) -> bool:
+        """Whether there seems to be another worker, and no call would lose by changing hands."""
+        others = all(desk.ari.pulse.others_serve for desk in self._desks if desk.calls)
+        return others and all(call.is_talked for desk in self._desks for call in desk.calls)
+
+    async def _store(self) -> None:
         try:
             async with asyncio.timeout(STORE_SECONDS):
                 await asyncio.gather(*(desk.mailroom.drain() for desk in self._desks))
@@ -233,20 +259,6 @@ class Worker:
                 self._journal.pending,
                 self._journal.directory,
             )
-        if self._calls:
-            await self._leave_calls()
-
-    async def _finish_calls(self) -> None:
-        """Returns when all calls are over, or could go on without us, or time is up."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.drain_seconds):
-                while self._calls and not self._can_be_left():
-                    await asyncio.wait(self._calls, timeout=LOOK_SECONDS)
-
-    def _can_be_left(self) -> bool:
-        """Whether there is another worker, and no call that would lose by changing hands."""
-        others = all(desk.ari.pulse.others_serve for desk in self._desks if desk.calls)
-        return others and all(call.is_talked for desk in self._desks for call in desk.calls)
 
     async def _give_up_calls(self) -> None:
         """Leaves the callers who talk with nobody to the dialplan's fallback where there is no other worker."""
@@ -256,11 +268,10 @@ class Worker:
                     async with asyncio.timeout(LEAVE_SECONDS):
                         await asyncio.gather(*(give_up(call) for call in desk.calls if not call.is_talked))
 
-    async def _leave_calls(self) -> None:
-        """Ends this process at once, as others take the calls over: any other way out would hang them up."""
-        log.info("leaving %d calls to others", len(self._calls))
-        for desk in self._desks:
-            with suppress(AriError, TimeoutError):
-                async with asyncio.timeout(LEAVE_SECONDS):
-                    await desk.ari.pulse.say_gone()
-        os._exit(0)
+    async def _hand_over(self) -> bool:
+        """Whether the calls that go on are another worker's from now on."""
+        taken = [False]
+        with suppress(AriError, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                taken = [await desk.ari.pulse.hand_over() for desk in self._desks if desk.calls]
+        return all(taken)

@@ -51,7 +51,14 @@ class World(Faults):
     """
 
     def __init__(
-        self, directory: Path, site: str, *, handsets: Sequence[str], intruders: Sequence[str] = (), workers: int = 2
+        self,
+        directory: Path,
+        site: str,
+        *,
+        handsets: Sequence[str],
+        intruders: Sequence[str] = (),
+        workers: int = 2,
+        drain_seconds: float = 30,
     ) -> None:
         super().__init__()
         self._network = Network.claimed()
@@ -70,6 +77,7 @@ class World(Faults):
             ari_port=free_port(),
             agi_port=free_port(),
             workers=workers,
+            drain_seconds=drain_seconds,
         )
         self.outsider = SocketAddress(host(200), SIP_PORT)
         """The address of somebody who is neither the carrier nor one of our phones."""

@@ -53,6 +53,11 @@ NO_MESSAGE = Phrase(
     "No message was recorded. Goodbye.",
     otherwise="vm-goodbye",
 )
+INTERRUPTED = Phrase(
+    "Le service est interrompu pour quelques instants. Merci de rappeler dans quelques minutes. Au revoir.",
+    "The service is interrupted for a moment. Please call again in a few minutes. Goodbye.",
+    otherwise="please-try-call-later",
+)
 CALL_FROM = Phrase("Appel pour {line}, de la part du", "Call for {line}, from", otherwise="followme/call-from")
 CALL_WITHHELD = Phrase(
     "Appel pour {line}, numéro masqué.", "Call for {line}, number withheld.", otherwise="followme/call-from"

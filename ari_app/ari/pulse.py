@@ -7,6 +7,10 @@ whoever sees it is its heir. The heir first puts up a tombstone with its own nam
 count moves; the application counts first, then looks for a tombstone. So at least one of them sees the other, and
 never do both serve. What was inherited is the heir's, whoever joins the ring later, and goes to the heir's own heir.
 A lease holds an application that was hung back from everything else until it has looked.
+
+One that is told to stop counts on as leaving, and hands over what it has to one that serves. Each says first what it is
+about, and only then looks at the others (leaving, then who is gone; gone, then who serves): so of several that stop at
+once none leaves what it has to another that is leaving too.
 """
 
 import asyncio
@@ -74,6 +78,7 @@ class Pulse:
         self._beats = 0
         self._looks = 0
         self._leaving = False
+        self._is_gone = False
         self._lease = 0.0
         self._renewed = asyncio.Condition()
         self._members: list[str] = []
@@ -96,6 +101,10 @@ class Pulse:
         """The other applications of the family that are not known to be dead."""
         return [app for app in self._after_us() if not (app in self._seen and _is_dead(self._seen[app]))]
 
+    @property
+    def _inherits(self) -> bool:
+        return not (self._leaving and self.others_serve)
+
     async def becomes_sure(self, within: float) -> bool:
         """Whether the lease holds, now or within so many seconds."""
         if not self.sure:
@@ -104,16 +113,28 @@ class Pulse:
                     await self._renewed.wait_for(lambda: self.sure)
         return self.sure
 
-    def leave(self) -> None:
-        """From now on we serve what we have, and inherit nothing."""
+    async def leave(self) -> None:
+        """From now on we serve what we have, and inherit nothing as long as another application serves."""
         self._leaving = True
+        await self.beat()
+        await self.look_around()
 
-    async def say_gone(self) -> None:
-        """Has the heir take what we have at once."""
+    async def hand_over(self) -> bool:
+        """Has the heir take what we have at once; False when nobody is there to take it: then it stays with us."""
+        self._is_gone = True
         await self._set(sign_of_life(self._app), GONE)
+        for app in self._after_us():
+            seen = await self._look_at(app)
+            if seen is not None and _serves(seen):
+                return True
+        self._is_gone = False
+        await self.beat()
+        return False
 
     async def beat(self) -> None:
         """Gives one sign of life, and renews the lease unless we have been declared dead meanwhile."""
+        if self._is_gone:
+            return
         at = time.monotonic()
         self._beats += 1
         await self._set(sign_of_life(self._app), f"{self._beats} {LEAVING}" if self._leaving else str(self._beats))
@@ -144,13 +165,13 @@ class Pulse:
         """One look at the others, which may end with taking over what one of them has left."""
         if self._looks % FAMILY_BEATS == 0:
             self._ours &= {*await self._list_members()}
-            for app in () if self._leaving else tuple(self._ours):
+            for app in tuple(self._ours) if self._inherits else ():
                 await self._on_death(app)  # its last requests may have been carried out since
         self._looks += 1
         for app in self._after_us():
             seen = await self._look_at(app)
             if seen is not None and _is_dead(seen):
-                if not self._leaving and app not in self._ours:
+                if self._inherits and app not in self._ours:
                     await self._inherit(app, seen)
             elif seen is not None and _serves(seen):
                 return

@@ -114,16 +114,58 @@ async def test_one_that_says_it_is_gone_is_inherited_at_once() -> None:
     site = Site()
     a, b = site.joins("vigie-a"), site.joins("vigie-b")
     await site.turns(a, b, times=2)
-    await b.pulse.say_gone()
+    assert await b.pulse.hand_over()
+    await site.turns(b)  # nothing it still does takes its word back
     await site.turns(a)
     assert a.buried == ["vigie-b"]
+
+
+async def test_of_two_that_stop_at_once_none_leaves_what_it_has_to_the_other() -> None:
+    site = Site()
+    a, b = site.joins("vigie-a"), site.joins("vigie-b")
+    await site.turns(a, b, times=2)
+    for member in (a, b):
+        await member.pulse.leave()
+    assert not await a.pulse.hand_over()
+    assert not await b.pulse.hand_over()
+    await site.turns(a, b, times=2 * MISSES)
+    assert a.buried + b.buried == []
+    assert a.pulse.sure
+    assert b.pulse.sure
+
+
+async def test_one_that_stops_while_another_hands_over_to_it_leaves_nothing_behind() -> None:
+    """Whichever of their words comes first, one of the two sees that of the other."""
+    for before_gone in (True, False):
+        site = Site()
+        a, b = site.joins("vigie-a"), site.joins("vigie-b")
+        await site.turns(a, b, times=2)
+        await a.pulse.leave()
+        if before_gone:
+            site.before_reading["VIGIE_ALIVE_vigie-b"] = b.pulse.leave
+            assert not await a.pulse.hand_over()
+            assert b.buried == ["vigie-a"]
+            assert a.superseded
+        else:
+            assert await a.pulse.hand_over()
+            await b.pulse.leave()
+            assert b.buried == ["vigie-a"]
+
+
+async def test_the_last_one_that_is_leaving_inherits_what_others_leave() -> None:
+    site = Site()
+    a, b = site.joins("vigie-a"), site.joins("vigie-b")
+    await site.turns(a, b, times=2)
+    await b.pulse.leave()
+    await site.turns(b, times=MISSES + 1)
+    assert b.buried == ["vigie-a"]
 
 
 async def test_one_that_is_leaving_lives_and_inherits_nothing() -> None:
     site = Site()
     a, b, c = (site.joins(f"vigie-{letter}") for letter in "abc")
     await site.turns(a, b, c, times=2)
-    b.pulse.leave()
+    await b.pulse.leave()
     await site.turns(a, b, times=MISSES + 2)
     assert not b.buried
     assert a.buried == ["vigie-c"]
@@ -198,7 +240,7 @@ async def test_the_dialplan_can_read_when_somebody_last_served() -> None:
     site.variables["EPOCH"] = "1795636160"
     await site.turns(a, times=5)
     assert site.variables[ANY_BEAT] == "1795636160"
-    a.pulse.leave()
+    await a.pulse.leave()
     site.variables["EPOCH"] = "1795636161"
     await site.turns(a, times=5)
     assert site.variables[ANY_BEAT] == "1795636160"

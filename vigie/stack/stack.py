@@ -15,17 +15,20 @@ from db.errors import DatabaseError, Unreachable
 from db.migrations import upgrade
 from lasting import beside
 from scheduler.run import GRACE_SECONDS
-from vigie.addresses import database_url
+from vigie.addresses import ari_urls, database_url
 from vigie.errors import NotReady, StackError
+from vigie.secrets import load_secrets
 from vigie.settings import Settings
 from vigie.stack.accounts import remembered_accounts
 from vigie.stack.asterisk import AsteriskServer
 from vigie.stack.command import Command
+from vigie.stack.farewell import Farewell
 from vigie.stack.keeper import Keeper
 from vigie.stack.machine import check_disk, held, is_held, name_lock
 from vigie.stack.postgres import PrivateCluster
 from vigie.stack.process import tail
 from vigie.stack.telephony import OwnAsterisk
+from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Stack:
         self._assistants = [Keeper(Command(name, settings, name)) for name in assistants]
         self._exits = AsyncExitStack()
         self._restarting = asyncio.Lock()
+        self._hurry = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
@@ -125,7 +129,8 @@ class Stack:
                 yield f"{keeper.name} serves again (process {keeper.child.pid})"
 
     def hurry(self) -> None:
-        """Ends at once the workers that still finish their calls, once the stack is being left."""
+        """Ends at once the workers that still finish their calls, and the calls, once the stack is being left."""
+        self._hurry.set()
         for keeper in self.workers.values():
             keeper.kill()
 
@@ -173,10 +178,33 @@ class Stack:
         """The assistants stay to the last worker's end: they send what that one stored."""
         workers = self.workers.values()
         exits.push_async_callback(_stopped, self._assistants, GRACE_SECONDS + LEAVING_SECONDS)
-        exits.push_async_callback(_stopped, workers, self._drain_seconds)
+        exits.push_async_callback(self._finish_calls)
         await self._predecessors_gone()
         staff = (*self._assistants, *workers)
         await asyncio.gather(*(_in_time(keeper, keeper.start(), READY_SECONDS) for keeper in staff))
+
+    async def _finish_calls(self) -> None:
+        """Conversations, hunts and messages go on to their end, or to the drain limit; then callers are told."""
+        farewell = self._farewell()
+        clock = asyncio.get_running_loop().time
+        until = clock() + self.settings.drain_seconds
+        if farewell is not None:
+            await farewell.refuse_calls()
+        await _stopped(self.workers.values(), self._drain_seconds)
+        if farewell is not None:
+            parting = asyncio.create_task(farewell.take_leave(max(until - clock(), 0)))
+            hurry = asyncio.create_task(self._hurry.wait())
+            await asyncio.wait({parting, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (parting, hurry):
+                task.cancel()
+            await asyncio.gather(parting, hurry, return_exceptions=True)
+
+    def _farewell(self) -> Farewell | None:
+        if self.asterisk is None or not self.asterisk.is_running():
+            return None
+        (ari_url,) = ari_urls(self.settings, load_secrets(self.settings))
+        voice = Prompts(self.settings.state_dir / "sounds")
+        return Farewell(self.asterisk, ari_url, voice, self.settings.language)
 
     async def _predecessors_gone(self) -> None:
         """Waits for workers that were left here, as when the stack was just killed, to finish."""
