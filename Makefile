@@ -8,13 +8,14 @@ VENV := $(CURDIR)/.venv
 RUN := VIGIE_STATE_DIR="$${VIGIE_STATE_DIR:-$$HOME/.local/state/vigie}"
 endif
 
-.PHONY: help install demo up test bench chaos lint clean
+.PHONY: help install demo up test bench bench-rota chaos lint clean
 
 help:
 	@echo 'make demo    install what is missing, put real calls through the whole stack, show their stories'
 	@echo 'make up      the same stack, left running until Ctrl-C'
 	@echo 'make test    all tests'
 	@echo 'make bench   what it costs and bears, beside a plain Dial() (ARGS=--quick: whether the bench works)'
+	@echo 'make bench-rota  what ten changes of a large rota a second cost a worker'
 	@echo 'make chaos   ten minutes of calls while everything dies (CHAOS="--seconds 60 --seed 7": less of it)'
 	@echo 'make lint    style and types'
 	@echo 'make clean   remove what the tools left in this directory'
@@ -33,6 +34,9 @@ test: install
 
 bench: install
 	@$(RUN) $(VENV)/bin/python -m lab.bench $(ARGS)
+
+bench-rota: install
+	@$(RUN) $(VENV)/bin/python -m lab.bench.rota
 
 chaos: install
 	@$(RUN) $(VENV)/bin/python -m lab.chaos $(CHAOS)

@@ -7,6 +7,7 @@ DatabaseError
 ├── TooOld              the server is older than PostgreSQL 15
 ├── NotMigrated         the tables are missing or older than this version of Vigie
 ├── TooNew              the tables were made by a later version of Vigie
+├── BadRow              a row holds what PostgreSQL takes and nobody can make sense of
 └── CallNotJournalled   something is to be added to a call that is not written yet
 
 SnapshotError
@@ -26,7 +27,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -62,6 +63,10 @@ class NotMigrated(DatabaseError):
 
 
 class TooNew(DatabaseError):
+    pass
+
+
+class BadRow(DatabaseError):
     pass
 
 
@@ -112,6 +117,9 @@ def explained(engine: AsyncEngine | Engine) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise _explanation(error, engine.url) from error
+    except DataError as error:  # such as a date after the year 9999
+        said = " ".join(str(error.orig).split())
+        raise BadRow(f"The database holds what cannot be read: {said}. `vigie doctor` looks for it.") from error
     except ProgrammingError as error:
         sqlstate = getattr(error.orig, "sqlstate", None)
         if sqlstate in _UNDEFINED:

@@ -21,8 +21,9 @@ PROBE_SECONDS: Final = 30.0
 """How often a connection on which nothing comes is asked whether it is still one."""
 
 
-async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
-    """Yields whenever ``channel`` is notified, and after each (re)connection, for hints may have been missed.
+async def listen(url: str, channel: str) -> AsyncGenerator[str, None]:
+    """Yields what each notification of ``channel`` says, and nothing (``""``) after each (re)connection, for some may
+    have been missed.
 
     Never ends by itself; while the database is away it waits. Raises WrongUrl.
     """
@@ -33,10 +34,10 @@ async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
             async with await Connection.open(address, application_name="vigie listen") as connection:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 wait = FIRST_RETRY_SECONDS
-                yield
+                yield ""
                 while True:
-                    async for _ in connection.notifies(timeout=PROBE_SECONDS):
-                        yield
+                    async for notification in connection.notifies(timeout=PROBE_SECONDS):
+                        yield notification.payload
                     await connection.execute("SELECT")
         except psycopg.OperationalError as error:
             log.warning("no hints on %s for now: %s", channel, " ".join(str(error).split()))
@@ -45,20 +46,27 @@ async def listen(url: str, channel: str) -> AsyncGenerator[None, None]:
 
 
 class Hints:
-    """What came on one channel and was not attended to yet; any number of hints are one reason to look."""
+    """What was notified on one channel and not attended to yet."""
 
     def __init__(self) -> None:
         self._given = asyncio.Event()
+        self._said: set[str] = set()
 
-    def give(self) -> None:
+    def give(self, said: str) -> None:
+        self._said.add(said)
         self._given.set()
 
-    async def within(self, seconds: float) -> None:
-        """Returns at the first hint since it returned last, or without any after ``seconds``."""
+    async def within(self, seconds: float, gather_seconds: float = 0) -> set[str]:
+        """What was said since this returned last: at once, or as soon as something is, with what else is said in the
+        ``gather_seconds`` after it; nothing after ``seconds`` without any."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._given.wait()
+        if self._said:
+            await asyncio.sleep(gather_seconds)
+        said, self._said = self._said, set()
         self._given.clear()
+        return said
 
 
 @asynccontextmanager
@@ -68,8 +76,8 @@ async def hints(url: str, channel: str) -> AsyncIterator[Hints]:
     heard = Hints()
 
     async def hear() -> None:
-        async for _ in listen(url, channel):
-            heard.give()
+        async for said in listen(url, channel):
+            heard.give(said)
 
     async with beside(f"listening on {channel}", hear):
         yield heard

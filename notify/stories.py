@@ -1,7 +1,7 @@
 """Reads the story that a message tells from the call's rows, at the moment of sending."""
 
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -20,7 +20,8 @@ _BY_FALLBACK = or_(
 
 
 class StoryReader:
-    """Reads stories from one database. ``zone`` serves calls whose line was removed since."""
+    """Reads stories from one database. ``zone`` serves calls whose line was removed since,
+    or has none that exists."""
 
     def __init__(self, engine: AsyncEngine, zone: ZoneInfo) -> None:
         self._engine = engine
@@ -47,11 +48,17 @@ class StoryReader:
             did=row.did,
             caller=row.caller,
             started_at=row.started_at,
-            zone=ZoneInfo(row.zone) if row.zone else self._zone,
+            zone=self._zone_called(row.zone),
             attempts=await _attempts(connection, call),
             by_fallback=row.by_fallback,
             recording=await _recording(connection, voicemail),
         )
+
+    def _zone_called(self, name: str | None) -> ZoneInfo:
+        try:
+            return ZoneInfo(name) if name else self._zone
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a line's zone that nobody knows must not keep mails back
+            return self._zone
 
 
 async def _attempts(connection: AsyncConnection, call: UUID) -> tuple[AttemptStory, ...]:

@@ -4,11 +4,12 @@ Built from the rota and swapped whole when it changes; workers, fallback, simula
 Reading it costs a few look-ups and a bisection of shifts, however many lines, people or years there are.
 """
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 
@@ -16,9 +17,12 @@ from oncall import reasons
 from oncall.errors import BadTable, BrokenReference, NotCovered, UnknownLine, UnknownNumber
 from oncall.plan import Candidate, Line, Person, Plan, PlanStep
 from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors, Target, ThePerson
-from oncall.rotation import Shift
+from oncall.rota import Rota, Rotas
 from oncall.schedule import Absence, Schedule
 from oncall.span import Span, utc
+
+PIECE: Final = 200
+"""How many people, lines or rotas are encoded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +45,6 @@ class RoutingInputs:
     policies: tuple[Policy, ...]
     absences: tuple[Absence, ...] = ()
     trunks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rota:
-    """A schedule worked out: its shifts in order over the span of the table."""
-
-    name: str
-    shifts: tuple[Shift, ...]
-
-    def at(self, at: datetime) -> Shift | None:
-        index = bisect_right(self.shifts, at, key=lambda shift: shift.start)
-        shift = self.shifts[index - 1] if index else None
-        return shift if shift and shift.covers(at) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +88,14 @@ class RoutingTable:
         )
 
     def to_bytes(self) -> bytes:
-        """The table as JSON, for ``from_bytes``."""
-        return msgspec.json.encode(self)
+        """The table as JSON, for ``from_bytes``; made piece by piece, as other threads stand still during each."""
+        parts = (
+            msgspec.json.encode(item.name)
+            + b":"
+            + (_pieced(value) if isinstance(value := getattr(self, item.name), dict) else msgspec.json.encode(value))
+            for item in fields(self)
+        )
+        return b"{%s}" % b",".join(parts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "RoutingTable":
@@ -148,21 +145,21 @@ class RoutingTable:
                     yield Candidate(self.people[person], reasons.supervisor(language))
 
 
-def build_table(inputs: RoutingInputs, since: datetime, until: datetime) -> RoutingTable:
-    """The table of ``inputs`` from ``since`` to ``until``.
+def _pieced(mapping: Mapping[Any, Any]) -> bytes:
+    """The mapping as JSON."""
+    items = iter(mapping.items())
+    pieces = iter(lambda: dict(islice(items, PIECE)), {})
+    return b"{%s}" % b",".join(msgspec.json.encode(piece)[1:-1] for piece in pieces)
+
+
+def build_table(
+    inputs: RoutingInputs, since: datetime, until: datetime, known_rotas: Rotas | None = None
+) -> RoutingTable:
+    """The table of ``inputs`` from ``since`` to ``until``; ``known_rotas`` are those of the table before, if any.
 
     Raises BrokenReference when the inputs name something that they do not hold, or give one number to two lines.
     """
     span = Span(since, until)
-    people = {person.id: person for person in inputs.people}
-    absences: dict[int, list[Absence]] = defaultdict(list)
-    for absence in inputs.absences:
-        absences[absence.person].append(absence)
-
-    def rota(schedule: Schedule) -> Rota:
-        away = (absence for person in schedule.people for absence in absences.get(person, ()))
-        return Rota(schedule.name, schedule.shifts(span.start, span.end, away))
-
     _check(inputs)
     return RoutingTable(
         since=span.start,
@@ -170,8 +167,8 @@ def build_table(inputs: RoutingInputs, since: datetime, until: datetime) -> Rout
         numbers={did: routed.line.slug for routed in inputs.lines for did in routed.dids},
         lines={routed.line.slug: routed for routed in inputs.lines},
         policies={policy.id: policy for policy in inputs.policies},
-        rotas={schedule.id: rota(schedule) for schedule in inputs.schedules},
-        people=people,
+        rotas=(known_rotas or Rotas()).of(inputs.schedules, inputs.absences, span),
+        people={person.id: person for person in inputs.people},
         trunks=inputs.trunks,
     )
 

@@ -18,8 +18,11 @@ import httpx
 from db.backlog import read_backlog
 from db.engine import check_database, make_engine
 from db.errors import DatabaseError
+from db.routing import RoutingReader
 from notify.errors import BadMailSetting
 from notify.smtp import SmtpServer
+from oncall.errors import OnCallError
+from oncall.routing import build_table
 from vigie.addresses import ari_urls, database_url
 from vigie.errors import Doubt, ProgramMissing, StackError, VigieError
 from vigie.fallback_checks import fallback, known_numbers, snapshot
@@ -35,6 +38,11 @@ TIME_ERROR = 5
 ANSWER_SECONDS = 5
 LATE = timedelta(minutes=1)
 """How old a record of a call may be that is not in the database."""
+
+
+REACH = timedelta(days=8)
+"""How far ahead the rota is looked at: as far as the workers do."""
+MEND_ROW = "Correct that row, or import the site file again. Workers that run go on with what they had."
 
 
 class Verdict(StrEnum):
@@ -75,6 +83,8 @@ async def examine(settings: Settings) -> list[Finding]:
         checks |= {"ARI and workers": _workers}
     if running and settings.has_own_asterisk:
         checks |= {"snapshot": snapshot, "fallback": fallback, "known numbers": known_numbers}
+    if running or not settings.has_own_database:
+        checks |= {"rota": _rota}
     checks |= {"journal": _journal, "mail": _mail}
     return [await _finding(subject, check, settings) for subject, check in checks.items()]
 
@@ -146,6 +156,21 @@ async def _database(settings: Settings) -> str:
     finally:
         await engine.dispose()
     return "reachable, recent enough and migrated"
+
+
+async def _rota(settings: Settings) -> str:
+    engine = make_engine(database_url(settings))
+    now = datetime.now(UTC)
+    try:
+        reader = RoutingReader(engine)
+        build_table(await reader.read(now, now + REACH), now, now + REACH)
+    except OnCallError as error:
+        raise StackError(f"The rota makes no table: {error}.", MEND_ROW) from error
+    finally:
+        await engine.dispose()
+    if reader.faults:
+        raise StackError(f"{'. '.join(reader.faults)}.", MEND_ROW)
+    return "all of it makes sense"
 
 
 async def _journal(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from importlib import import_module
 import typer
 
 from db.errors import DatabaseError
+from oncall.errors import OnCallError
 from vigie.errors import SettingsError, VigieError
 
 USER = "vigie"
@@ -25,7 +26,7 @@ def main() -> None:
         give_up_root()
         command = sys.argv[1] if len(sys.argv) > 1 else ""
         command_line([command] if command in COMMANDS else COMMANDS)()
-    except (VigieError, DatabaseError) as error:
+    except (VigieError, DatabaseError, OnCallError) as error:
         sys.stderr.write(f"vigie: {error}\n")
         sys.exit(1)
 

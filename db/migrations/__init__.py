@@ -14,14 +14,14 @@ from db.errors import explained
 from db.url import parse_url
 
 
-def upgrade(url: str) -> None:
-    """Brings the database at ``url`` to the latest revision; does nothing when it is there.
+def upgrade(url: str, revision: str = "head") -> None:
+    """Brings the database at ``url`` to the latest revision, or to another one; does nothing when it is there.
 
     Several processes may do so at once: one does, the others wait for it. Raises DatabaseError.
     """
     engine = create_engine(parse_url(url), poolclass=NullPool)
     with explained(engine), engine.connect() as connection:
-        command.upgrade(_config(connection), "head")
+        command.upgrade(_config(connection), revision)
 
 
 def downgrade(connection: Connection) -> None:

@@ -14,6 +14,11 @@ E164 = r"^\+[1-9][0-9]{5,14}$"
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 SIP_USER = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
 
+YEARS = range(1970, 2200)
+"""Those of all dates of the rota."""
+FIRST_DAY, LAST_DAY = "1969-12-31", "2200-01-02"
+"""The same, whatever the time zone."""
+
 
 class Base(DeclarativeBase):
     """Root of all models; its metadata is the schema that the migrations must give."""
@@ -52,6 +57,16 @@ def matches(column: str, pattern: str) -> CheckConstraint:
 def within(column: str, least: int, most: int) -> CheckConstraint:
     """The CHECK that ``column`` lies between ``least`` and ``most``, both included."""
     return CheckConstraint(f"{column} BETWEEN {least} AND {most}", name=f"{column}_range")
+
+
+def in_our_years(first: str, last: str) -> CheckConstraint:
+    """The CHECK that a span of instants lies in ``YEARS``.
+
+    PostgreSQL knows times before Christ, after the year 9999 and ``infinity``; nobody else here does.
+    """
+    return CheckConstraint(
+        f"{first} >= '{FIRST_DAY} 00:00+00'::timestamptz AND {last} <= '{LAST_DAY} 00:00+00'::timestamptz", name="years"
+    )
 
 
 def spoken(column: str = "language") -> CheckConstraint:

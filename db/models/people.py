@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import E164, EMAIL, SIP_USER, SLUG, Base, Id, matches, one_of, spoken, within
+from db.models.base import E164, EMAIL, SIP_USER, SLUG, Base, Id, in_our_years, matches, one_of, spoken, within
 from oncall.plan import CallerIdShown, ContactKind
 
 _ADDRESS_FORM = f"""CASE kind
@@ -55,7 +55,9 @@ class Absence(Base):
     __tablename__ = "absence"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="span"),
+        in_our_years("starts_at", "ends_at"),
         UniqueConstraint("person_id", "starts_at", "ends_at"),
+        Index("absence_ends_at_idx", "ends_at"),
     )
 
     id: Mapped[Id]

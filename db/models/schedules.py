@@ -2,11 +2,11 @@
 
 from datetime import date, datetime, time
 
-from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import SLUG, Base, Id, matches, one_of, within
+from db.models.base import FIRST_DAY, LAST_DAY, SLUG, Base, Id, in_our_years, matches, one_of, within
 from oncall.rotation import RotationUnit
 
 
@@ -31,6 +31,8 @@ class Rotation(Base):
         one_of("unit", RotationUnit),
         within("layer", 0, 99),
         within("length", 1, 1000),
+        CheckConstraint(f"starts BETWEEN '{FIRST_DAY}' AND '{LAST_DAY}'", name="years"),
+        CheckConstraint("handover < '24:00'", name="hours"),
         UniqueConstraint("schedule_id", "layer"),
     )
 
@@ -60,6 +62,8 @@ class RotationWindow(Base):
     __tablename__ = "rotation_window"
     __table_args__ = (
         CheckConstraint("cardinality(weekdays) > 0 AND weekdays <@ '{0,1,2,3,4,5,6}'::smallint[]", name="weekdays"),
+        CheckConstraint("array_ndims(weekdays) = 1", name="list"),
+        CheckConstraint("starts < '24:00' AND ends < '24:00'", name="hours"),
         UniqueConstraint("rotation_id", "position"),
     )
 
@@ -77,6 +81,8 @@ class Override(Base):
     __tablename__ = "override"
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="span"),
+        in_our_years("starts_at", "ends_at"),
+        Index("override_ends_at_idx", "ends_at"),
         # A range of one stands in for the key: gist has = for ranges, for integers only by an extension.
         ExcludeConstraint(
             (text("int4range(schedule_id, schedule_id, '[]')"), "="),

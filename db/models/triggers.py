@@ -1,4 +1,4 @@
-"""Hints over NOTIFY: the rota changed, or there is something to send. The rows are the truth."""
+"""Hints over NOTIFY: a table of the rota changed, or there is something to send. The rows are the truth."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ OUTBOX_CHANNEL: Final = "vigie_outbox"
 NOTIFY_FUNCTION: Final = """
 CREATE FUNCTION vigie_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify(TG_ARGV[0], '');
+    PERFORM pg_notify(TG_ARGV[0], TG_TABLE_NAME);
     RETURN NULL;
 END
 $$

@@ -26,6 +26,8 @@ from tests.support.history import StoryTeller
 from tests.support.journal import COUNTS, counts, nothing_waits, put_all, rows, running, written
 from tests.support.server import Server
 
+SPAN = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC)
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -120,7 +122,7 @@ async def test_a_frozen_server_freezes_nobody(
     before, during = StoryTeller(), StoryTeller()
     put_all(journal, before.whole())
     await written(journal)
-    await load_routing(engine)
+    await load_routing(engine, *SPAN)
     with server.frozen():
         started = time.perf_counter()
         put_all(journal, during.whole())
@@ -128,7 +130,7 @@ async def test_a_frozen_server_freezes_nobody(
         await told("the server has not answered for 0.5 s", caplog)
         async with asyncio.timeout(10):
             with pytest.raises(Unreachable, match="connection timeout expired"):
-                await load_routing(engine)
+                await load_routing(engine, *SPAN)
     await written(journal)
     assert await counts(engine) == {table: 2 * count for table, count in COUNTS.items()}
 
@@ -146,7 +148,7 @@ async def test_who_stops_does_not_wait_for_a_frozen_server(
         journal.put(story.event(EventKind.ERROR))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(journal.drain(), 0.3)
-        loading = asyncio.create_task(load_routing(engine))
+        loading = asyncio.create_task(load_routing(engine, *SPAN))
         await asyncio.wait([loading], timeout=0.1)
         async with asyncio.timeout(5):
             for task in (writing, loading):
@@ -167,7 +169,7 @@ async def test_a_server_without_a_free_connection_is_waited_for(
             put_all(journal, story.whole())
             await told("too many clients", caplog)
             with pytest.raises(Unreachable, match="too many clients"):
-                await load_routing(engine)
+                await load_routing(engine, *SPAN)
         assert journal.pending == 0, "it is on disk, for whoever comes next"
     async with running(journal := Journal(engine, tmp_path, "w1")):
         await nothing_waits(journal)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from db.engine import make_engine
-from db.errors import AccessDenied, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
+from db.errors import AccessDenied, BadRow, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
 from db.migrations import upgrade
 from db.records import Record
 from db.voicemails import store_voicemail
@@ -24,8 +24,10 @@ from oncall.outcomes import EventKind, Outcome
 from tests.support.database import administer, url_of
 from tests.support.history import StoryTeller, write
 from tests.support.post import given_outbox_rows
+from vigie.checks import Finding, Verdict, examine
 from vigie.cli import command_line
 from vigie.errors import VigieError
+from vigie.settings import Settings
 from vigie.stack.postgres import PrivateCluster
 
 EXAMPLE = files("vigie.site").joinpath("example.yaml").read_text()
@@ -255,3 +257,98 @@ def test_a_user_who_may_not_make_tables_is_told(cluster: PrivateCluster, empty_d
     )
     with pytest.raises(AccessDenied, match="permission denied"):
         upgrade(empty_database_url)
+
+
+INFINITE = """
+ALTER TABLE absence DROP CONSTRAINT absence_years_check;
+INSERT INTO absence (person_id, starts_at, ends_at) SELECT id, now(), 'infinity' FROM person WHERE slug = 'bob'
+"""
+BAD_ROWS = {
+    "infinity": (INFINITE, "timestamp too large"),
+    "a zone": ("UPDATE schedule SET zone = 'Europe/Paname'", "Europe/Paname"),
+    "a name": ("UPDATE person SET name = '' WHERE slug = 'bob'", "at least 1 character"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_ROWS)
+def test_a_row_that_makes_no_sense_is_told_in_a_sentence(
+    vigie: Vigie, database_url: str, site_file: Path, what: str
+) -> None:
+    printed(vigie("site", "import", site_file))
+    row, said = BAD_ROWS[what]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(row.encode())
+    printed(vigie("who", "support"))
+    for arguments in (["site", "export"], ["site", "import", site_file]):
+        result = vigie(*arguments)
+        assert isinstance(result.exception, BadRow)
+        assert said in str(result.exception)
+
+
+def test_the_doctor_names_a_row_that_makes_no_sense(
+    vigie: Vigie, database_url: str, site_file: Path, tmp_path: Path
+) -> None:
+    settings = Settings(
+        state_dir=tmp_path,
+        database_url=database_url,
+        ari_urls=("http://a:b@127.0.0.1:1/ari",),
+        smtp_url="smtp://[::1]:1",
+    )
+
+    def found() -> Finding:
+        return next(finding for finding in asyncio.run(examine(settings)) if finding.subject == "rota")
+
+    printed(vigie("site", "import", site_file))
+    assert found().verdict is Verdict.GOOD
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE schedule SET zone = 'Europe/Paname' WHERE slug = 'support'")
+    assert found().verdict is Verdict.BAD
+    assert found().detail.startswith("Schedule support: the rotation {")
+    assert "'Europe/Paname' is not an IANA time zone" in found().detail
+
+
+def test_the_migration_mends_rows_that_make_no_sense(empty_database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    upgrade(empty_database_url, "0002")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(NONSENSE.encode())
+        caplog.clear()
+        upgrade(empty_database_url)
+        assert [record.message.partition(" ")[0] for record in caplog.records if record.levelname == "WARNING"] == [
+            *("absence", "absence", "absence"),
+            *("override", "override"),
+            *("rotation", "rotation", "rotation"),
+            *("rotation", "rotation", "rotation"),
+        ]
+        for query, expected in MENDED.items():
+            assert connection.execute(query.encode()).fetchall() == expected
+
+
+NONSENSE = """
+INSERT INTO person (slug, name, language) VALUES ('alice', 'Alice', 'fr');
+INSERT INTO schedule (slug, name, zone) VALUES ('one', 'One', 'Europe/Paris');
+INSERT INTO absence (person_id, starts_at, ends_at) VALUES
+    (1, '2026-01-01 00:00+00', 'infinity'), (1, '2026-01-01 00:00+00', '12000-01-01'),
+    (1, '4000-01-01 BC', '3000-01-01 BC');
+INSERT INTO override (schedule_id, person_id, starts_at, ends_at) VALUES
+    (1, 1, '2026-01-01 00:00+00', 'infinity'), (1, 1, '-infinity', '1800-01-01');
+INSERT INTO rotation (schedule_id, layer, name, starts, handover, length, unit) VALUES
+    (1, 0, 'late', '2026-01-05', '24:00', 1, 'weeks'), (1, 1, 'never', 'infinity', '08:00', 1, 'weeks'),
+    (1, 2, 'old', '0044-03-15 BC', '08:00', 1, 'weeks');
+INSERT INTO rotation_window (rotation_id, position, weekdays, starts, ends) VALUES
+    (1, 1, '{{0,1},{2,3}}', '08:00', '18:00'), (1, 2, '{0}', '08:00', '24:00'), (1, 3, '{0,6}', '24:00', '06:00');
+"""
+LAST = datetime(2200, 1, 2, tzinfo=UTC)
+MENDED = {
+    "SELECT starts_at, ends_at FROM absence": [(datetime(2026, 1, 1, tzinfo=UTC), LAST)],
+    "SELECT starts_at, ends_at FROM override": [(datetime(2026, 1, 1, tzinfo=UTC), LAST)],
+    "SELECT starts, handover FROM rotation ORDER BY id": [
+        (date(2026, 1, 6), time()),
+        (date(2200, 1, 2), time(8)),
+        (date(1969, 12, 31), time(8)),
+    ],
+    "SELECT weekdays, starts, ends FROM rotation_window ORDER BY id": [
+        ([0, 1, 2, 3], time(8), time(18)),
+        ([0], time(8), time()),
+        ([1, 0], time(), time(6)),
+    ],
+}

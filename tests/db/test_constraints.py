@@ -22,6 +22,7 @@ PEOPLE = """
 """
 METHOD = "INSERT INTO contact_method (person_id, position, kind, address, ring_seconds, confirm, shows) VALUES "
 OVERRIDE = "INSERT INTO override (schedule_id, person_id, starts_at, ends_at) VALUES "
+ROTATION = "INSERT INTO rotation (schedule_id, layer, name, starts, handover, length, unit) VALUES "
 OUTBOX = (
     "INSERT INTO outbox (id, channel, recipient, language, template, payload, dedupe_key, state, sent_at) "
     "VALUES (gen_random_uuid(), 'email', 'a@b', 'fr', 'voicemail', '{}', 'k', "
@@ -35,11 +36,19 @@ IMPOSSIBLE = {
     "an unknown kind of contact": METHOD + "(2, 1, 'pigeon', 'bob', 20, true, 'caller')",
     "two overrides at once": OVERRIDE + "(1, 2, '2026-01-03', '2026-01-05')",
     "an override that ends before it starts": OVERRIDE + "(1, 2, '2026-02-02', '2026-02-01')",
+    "an override for ever": OVERRIDE + "(1, 2, '2027-01-01', 'infinity')",
+    "an override of the year 10000": OVERRIDE + "(1, 2, '2027-01-01', '10000-01-01')",
+    "an absence since ever": "INSERT INTO absence (person_id, starts_at, ends_at) "
+    "VALUES (1, '-infinity', '2026-01-01')",
+    "a rotation before Christ": ROTATION + "(1, 1, 'r', '0044-03-15 BC', '08:00', 1, 'weeks')",
+    "a hand-over at 24:00": ROTATION + "(1, 1, 'r', '2026-01-01', '24:00', 1, 'weeks')",
+    "weekdays in a table": ROTATION + "(1, 1, 'r', '2026-01-01', '08:00', 1, 'weeks'); "
+    "INSERT INTO rotation_window (rotation_id, position, weekdays, starts, ends) "
+    "VALUES (1, 1, '{{1},{2}}', '08:00', '18:00')",
     "a target that names nobody": "INSERT INTO step_target (step_id, position, kind) VALUES (1, 1, 'person')",
     "a target of two kinds": "INSERT INTO step_target (step_id, position, kind, schedule_id, person_id) "
     "VALUES (1, 1, 'person', 1, 1)",
-    "an eighth day": "INSERT INTO rotation (schedule_id, layer, name, starts, handover, length, unit) "
-    "VALUES (1, 1, 'r', '2026-01-01', '08:00', 1, 'weeks'); "
+    "an eighth day": ROTATION + "(1, 1, 'r', '2026-01-01', '08:00', 1, 'weeks'); "
     "INSERT INTO rotation_window (rotation_id, position, weekdays, starts, ends) "
     "VALUES (1, 1, '{7}', '08:00', '18:00')",
     "a trunk with a user and no password": "INSERT INTO trunk (slug, position, host, port, username) "

@@ -49,7 +49,8 @@ async def imported(engine: AsyncEngine, *edits: tuple[str, str], prune: bool = F
 
 
 async def table_of(engine: AsyncEngine) -> RoutingTable:
-    return build_table(await load_routing(engine), NIGHT - timedelta(days=1), NIGHT + timedelta(days=8))
+    span = NIGHT - timedelta(days=1), NIGHT + timedelta(days=8)
+    return build_table(await load_routing(engine, *span), *span)
 
 
 async def test_the_first_import_creates_everything(engine: AsyncEngine) -> None:

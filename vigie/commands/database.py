@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import check_database, make_engine
+from db.errors import explained
 from db.migrations import upgrade
 from vigie.addresses import database_url
 from vigie.settings import Settings
@@ -34,6 +35,7 @@ async def opened(settings: Settings) -> AsyncIterator[AsyncEngine]:
         engine = make_engine(url)
         try:
             await check_database(engine)
-            yield engine
+            with explained(engine):
+                yield engine
         finally:
             await engine.dispose()

@@ -18,6 +18,8 @@ from vigie.errors import VigieError
 from vigie.settings import Settings, read_settings
 from vigie.site.rules import instant
 
+INSTANT = timedelta(seconds=1)
+
 
 def who(
     line: Annotated[str, typer.Argument(help="The line's short name, such as support.")],
@@ -27,7 +29,7 @@ def who(
     """Show who would ring for a call to a line, in what order and why."""
     settings = read_settings()
     moment = datetime.now(UTC) if at is None else _instant(at, settings)
-    plan = _plan(asyncio.run(_load(settings)), line, moment)
+    plan = _plan(asyncio.run(_load(settings, moment)), line, moment)
     if as_json:
         print_json({"plan": plan, "longest_wait": longest_wait(plan)})
         return
@@ -37,9 +39,9 @@ def who(
     typer.echo(f"Then voicemail{rounds}, after {duration(longest_wait(plan))} min at worst.")
 
 
-async def _load(settings: Settings) -> RoutingInputs:
+async def _load(settings: Settings, at: datetime) -> RoutingInputs:
     async with opened(settings) as engine:
-        return await load_routing(engine)
+        return await load_routing(engine, at, at + INSTANT)
 
 
 def _instant(text: str, settings: Settings) -> datetime:
@@ -51,7 +53,7 @@ def _instant(text: str, settings: Settings) -> datetime:
 
 def _plan(inputs: RoutingInputs, line: str, at: datetime) -> Plan:
     try:
-        return build_table(inputs, at, at + timedelta(seconds=1)).who(line, at)
+        return build_table(inputs, at, at + INSTANT).who(line, at)
     except UnknownLine:
         known = ", ".join(sorted(routed.line.slug for routed in inputs.lines)) or "none; see `vigie site import`"
         raise VigieError(f"No line is called {line}.", f"The lines are: {known}.") from None

@@ -3,14 +3,16 @@
 import re
 from datetime import date, datetime, time
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from zoneinfo import available_timezones
 
 import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
-from db.models.base import EMAIL, SIP_USER, SLUG
+from db.models.base import EMAIL, SIP_USER, SLUG, YEARS
 from oncall.rotation import RotationUnit
+
+T = TypeVar("T")
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -70,16 +72,25 @@ def _clock(value: Any) -> Any:
 
 def _day(value: Any) -> Any:
     try:
-        return date.fromisoformat(value) if isinstance(value, str) else value
+        day = date.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         raise ValueError(f"{value!r} is not a date such as 2026-01-31") from None
+    return in_our_years(day)
 
 
 def _moment(value: Any) -> Any:
     try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         raise ValueError(f"{value!r} is not a date and time such as 2026-12-24 18:00") from None
+    return in_our_years(at)
+
+
+def in_our_years(value: T) -> T:
+    """``value``, which may be a date; raises ValueError when it is one that the tables do not take."""
+    if isinstance(value, date) and value.year not in YEARS:
+        raise ValueError(f"the year {value.year} is not between {YEARS[0]} and {YEARS[-1]}")
+    return value
 
 
 def _turn(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from vigie.site.document import Document, Path, find
-from vigie.site.forms import e164, zones
+from vigie.site.forms import e164, in_our_years, zones
 
 REFERENCES = (
     ("schedules.*.rotations.*.people.*", "people", "person"),
@@ -45,9 +45,9 @@ def check_rules(document: Document, region: str) -> None:
 def instant(text: str, zone: str) -> datetime:
     """The instant of a date and time: by its own offset, else by the wall clock of ``zone``.
 
-    Raises ValueError when that clock skips it.
+    Raises ValueError when that clock skips it, or its year is not one of ours.
     """
-    at = datetime.fromisoformat(text)
+    at = in_our_years(datetime.fromisoformat(text))
     if at.tzinfo is not None:
         return at.astimezone(UTC)
     local = at.replace(tzinfo=ZoneInfo(zone))

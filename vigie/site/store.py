@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
+from pydantic import ValidationError
 from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import models
+from db.errors import BadRow
 from db.models import TargetKind
 from vigie.site.canonical import in_zone
 from vigie.site.schema import (
@@ -29,8 +32,19 @@ from vigie.site.schema import (
 
 
 async def load_site(connection: AsyncConnection, zone: str = "Europe/Paris") -> Site:
-    """The whole site, in canonical form; absences are told by the clock of ``zone``."""
-    reader = _Reader(connection)
+    """The whole site, in canonical form; absences are told by the clock of ``zone``.
+
+    Raises BadRow for what a site file cannot say.
+    """
+    try:
+        return await _site(_Reader(connection), zone)
+    except (ValidationError, ZoneInfoNotFoundError) as error:
+        raise BadRow(
+            f"The database holds what no site file can say: {error}\nCorrect that row; `vigie doctor` may name it."
+        ) from error
+
+
+async def _site(reader: "_Reader", zone: str) -> Site:
     people = await reader.names(models.Person)
     return Site(
         zone=zone,

@@ -26,6 +26,8 @@ DATABASE_SECONDS = 1.0
 """How long the start of an Asterisk that knows its trunks and phones waits for the database to say them again."""
 LOOK_SECONDS = 60.0
 """How often at least it is looked whether all is as it should be: a password file changes without a word to us."""
+GATHER_SECONDS = 0.2
+"""How long changes are gathered after the first."""
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 30.0
 RELOADED = (
@@ -97,7 +99,7 @@ class OwnAsterisk:
                 except (VigieError, DatabaseError, OSError) as error:
                     log.error("Asterisk keeps its trunks and phones as they were, for now. %s", error)
                     pause, retry = retry, min(2 * retry, LONGEST_RETRY_SECONDS)
-                await changes.within(pause)
+                await changes.within(pause, GATHER_SECONDS)
 
     async def renew(self) -> bool:
         """Has the running Asterisk know the trunks and phones of now; calls in progress are not touched.
