@@ -19,6 +19,7 @@ from db.backlog import read_backlog
 from db.engine import check_database, make_engine
 from db.errors import DatabaseError
 from db.routing import RoutingReader
+from notify.email import parse_sender
 from notify.errors import BadMailSetting
 from notify.smtp import SmtpServer
 from oncall.errors import OnCallError
@@ -274,8 +275,11 @@ def _address(url: str) -> str:
 async def _mail(settings: Settings) -> str:
     try:
         server = SmtpServer.parse(settings.smtp_url)
+        parse_sender(settings.mail_from)
     except BadMailSetting as error:
-        raise StackError(f"{error}.", "Correct VIGIE_SMTP_URL.") from error
+        raise StackError(
+            f"{error}: no mail leaves.", "Correct it and start Vigie again; mails wait meanwhile."
+        ) from error
     client = aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,

@@ -11,6 +11,7 @@ import typer
 from db.errors import DatabaseError
 from oncall.errors import OnCallError
 from vigie.errors import SettingsError, VigieError
+from vigie.settings import setting_names
 
 USER = "vigie"
 COMMANDS = (
@@ -36,6 +37,7 @@ def command_line(commands: Iterable[str]) -> typer.Typer:
     application = typer.Typer(
         name="vigie",
         help="Self-hosted on-call telephone system.",
+        epilog=f"Settings, from the environment: {', '.join(setting_names())}.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

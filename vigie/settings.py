@@ -3,15 +3,19 @@
 import os
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from db.errors import WrongUrl
+from db.url import parse_url
 from vigie.errors import SettingsError
 
 PREFIX = "VIGIE_"
@@ -59,8 +63,21 @@ class PortRange:
         return f"{self.first}-{self.last}"
 
 
+def _web_address(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        pass
+    raise ValueError("must begin with http:// or https:// and name a host")
+
+
 class Settings(BaseSettings):
-    """Every setting, with a default that gives a whole system on this machine's loopback."""
+    """Every setting, with a default that gives a whole system on this machine's loopback.
+
+    How mail leaves is judged by those who send it: a mistake there must not keep calls from being answered.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
@@ -100,10 +117,33 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute path")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _of_postgresql(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else parse_url(value) and value
+        except WrongUrl as error:
+            raise ValueError(str(error).rstrip(".")) from None
+
     @field_validator("ari_urls", mode="before")
     @classmethod
     def _split_urls(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("ari_urls")
+    @classmethod
+    def _of_asterisks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            parts = _web_address(url)
+            if not parts.username or not parts.password:
+                raise ValueError("each must have a user and a password, as http://user:password@host:8088/ari")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _of_the_web(cls, value: str) -> str:
+        _web_address(value)
+        return value
 
     @field_validator("sip_bind", mode="before")
     @classmethod
@@ -151,11 +191,16 @@ class Settings(BaseSettings):
         return not self.ari_urls
 
 
+def setting_names() -> list[str]:
+    """The environment variables that are settings."""
+    return sorted(PREFIX + name.upper() for name in Settings.model_fields)
+
+
 def read_settings() -> Settings:
     """The settings in force. Raises SettingsError that names every wrong or unknown variable at once."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    given = {name for name in os.environ if name.startswith(PREFIX)}
-    problems = [f"{name}: no such setting" for name in sorted(given - known)]
+    known = setting_names()
+    given = sorted(name for name in os.environ if name.startswith(PREFIX))
+    problems = [f"{name}: {_no_such(name, known)}" for name in given if name not in known]
     try:
         settings = Settings()
     except ValidationError as error:
@@ -164,5 +209,10 @@ def read_settings() -> Settings:
             for item in error.errors()
         ]
     if problems:
-        raise SettingsError(f"Settings: {'; '.join(problems)}.", f"The settings are {', '.join(sorted(known))}.")
+        raise SettingsError(f"{'; '.join(problems)}.", "`vigie --help` lists the settings; README explains them.")
     return settings
+
+
+def _no_such(name: str, known: list[str]) -> str:
+    alike = get_close_matches(name, known, n=1)
+    return f"no such setting; is {alike[0]} meant?" if alike else "no such setting"

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -17,6 +18,7 @@ from lab.world import free_port, processes_of
 from tests.support.programs import Vigie, frozen, heard_by_systemd
 from vigie.addresses import ari_urls
 from vigie.checks import Finding, Verdict, examine
+from vigie.commands.up import show
 from vigie.errors import AlreadyRunning, PortTaken, ProgramFailed, StackError
 from vigie.secrets import load_secrets
 from vigie.settings import Settings, SocketAddress
@@ -61,13 +63,14 @@ def environment_for_another_machine(stack: Stack) -> dict[str, str]:
     }
 
 
-async def serves(stack: Stack) -> None:
+async def serves(stack: Stack, *, knows_tables: bool = True) -> None:
     """Waits until calls are served, by a worker that knows who is on call."""
-    engine = make_engine(stack.database_url)
-    try:
-        await check_database(engine)
-    finally:
-        await engine.dispose()
+    if knows_tables:
+        engine = make_engine(stack.database_url)
+        try:
+            await check_database(engine)
+        finally:
+            await engine.dispose()
 
     async def missing() -> str:
         connected = await stack.asterisk.command("ari show apps") if stack.asterisk else ""
@@ -322,18 +325,57 @@ async def test_a_port_that_is_taken_is_named_with_its_setting(
     assert list(processes_of(tmp_path)) == []
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("mysql://localhost/vigie", "must be postgresql://"),
-        ("postgresql://localhost:1/vigie", "cannot be used"),
-        ("not a url", "postgresql://user:password@host"),
-    ],
-)
-async def test_a_wrong_database_url_is_explained(tmp_path: Path, url: str, said: str) -> None:
-    with pytest.raises(DatabaseError, match=said):
-        async with Stack(settings_of(tmp_path, database_url=url)):
+async def test_a_database_that_is_away_at_the_very_first_start_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="cannot be used"):
+        async with Stack(settings_of(tmp_path, database_url="postgresql://localhost:1/vigie")):
             pass
+    assert list(processes_of(tmp_path)) == []
+
+
+async def test_faults_beside_telephony_do_not_take_the_number_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All at once: mistakes in the mail settings, a stranger on the port of the fallback, a database that does not let
+    us in. Each is told, and those outside our settings may be mended while calls are served."""
+    async with Stack(settings := settings_of(tmp_path)) as stack:
+        snapshot = settings.state_dir / "routing" / "snapshot"
+        await until(snapshot.exists, within=20, hoped="a snapshot", instead=lambda: "none")
+        url = stack.database_url.replace("/vigie?", "/other?")
+    faulty = settings.model_copy(
+        update={"smtp_url": "smpt://localhost", "mail_from": "Vigie <vigie", "database_url": url, "workers": 2}
+    )
+    cluster = PrivateCluster(tmp_path / "postgres")
+    database = await cluster.start()
+    try:
+        with socket.create_server(("127.0.0.1", settings.agi_port)) as stranger:
+            async with Stack(faulty) as stack:
+                await serves(stack, knows_tables=False)
+                assert all(keeper.ready.is_set() for keeper in stack.workers.values())
+                show(stack, 1)
+                told = capsys.readouterr().out
+                assert 'database "other" does not exist' in told
+                assert "VIGIE_SMTP_URL must begin with smtp://" in told
+                assert f"Somebody else listens on TCP 127.0.0.1:{settings.agi_port}" in told
+                assert {*stack.hindrances} == {"database", "scheduler", "agi"}
+                findings = {finding.subject: finding for finding in await examine(faulty)}
+                assert "VIGIE_SMTP_URL" in findings["mail"].detail
+                stranger.close()
+                await until(
+                    lambda: "agi" not in stack.hindrances,
+                    within=30,
+                    hoped="the fallback",
+                    instead=lambda: str(stack.hindrances),
+                )
+                with psycopg.connect(cluster.url, autocommit=True) as owner:
+                    owner.execute("CREATE DATABASE other")
+                await until(
+                    lambda: {*stack.hindrances} == {"scheduler"},
+                    within=30,
+                    hoped="the database",
+                    instead=lambda: str(stack.hindrances),
+                )
+    finally:
+        await database.stop()
     assert list(processes_of(tmp_path)) == []
 
 

@@ -47,8 +47,9 @@ async def _run(settings: Settings) -> None:
     began = time.monotonic()
     try:
         async with supervised(leaving) as supervisor, stack, listening(stack):
-            _show(stack, time.monotonic() - began)
-            supervisor.ready("all parts run")
+            show(stack, time.monotonic() - began)
+            without = ", ".join(stack.hindrances)
+            supervisor.ready(f"runs without {without}" if without else "all parts run")
             await _suggest(stack)
             await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -57,9 +58,13 @@ async def _run(settings: Settings) -> None:
         console.print("stopped")
 
 
-def _show(stack: Stack, seconds: float) -> None:
+def show(stack: Stack, seconds: float) -> None:
+    """Says what runs, and what does not."""
     for part in stack.parts:
         console.print(f"{part.name:<12} {part.pid:>8}  {part.where}")
+    for name, hindrance in stack.hindrances.items():
+        console.print(f"[bold red]{name:<12}[/] [red]does not run[/] and is tried again:", end=" ")
+        console.print(str(hindrance), markup=False)
     console.print(f"up after {seconds:.1f} s; Ctrl-C stops it")
 
 

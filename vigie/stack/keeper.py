@@ -45,6 +45,8 @@ class Keeper:
         self.log = program.log
         self.ready = asyncio.Event()
         """Set while it runs and serves."""
+        self.hindrance: Exception | None = None
+        """Why it does not, as far as is known."""
         self._program = program
         self._question_seconds = question_seconds
         self._child: Child | None = None
@@ -92,7 +94,7 @@ class Keeper:
         while True:
             if failure is None:
                 began = clock()
-                failure = await self._end()
+                failure = self.hindrance = await self._end()
                 self.ready.clear()
                 pause = FIRST_PAUSE if clock() - began > STEADY_SECONDS else pause
             log.error("%s Starting it again in %.1f s.", failure, pause)
@@ -107,14 +109,16 @@ class Keeper:
         try:
             self._child = await self._program.start()
         except (VigieError, DatabaseError) as error:
-            return error
+            self.hindrance = error
         except OSError as error:  # no room on the disk, no process or file to be had
-            return StackError(f"{self.name} cannot be started: {error}.")
+            self.hindrance = StackError(f"{self.name} cannot be started: {error}.")
         except Exception as error:
             log.exception("%s cannot be started", self.name)  # whatever it is, it must not end the keeping
-            return StackError(f"{self.name} cannot be started: {error!r}.")
-        self.ready.set()
-        return None
+            self.hindrance = StackError(f"{self.name} cannot be started: {error!r}.")
+        else:
+            self.hindrance = None
+            self.ready.set()
+        return self.hindrance
 
     async def _end(self) -> VigieError:
         """Why it no longer serves, once it does not: it has ended, or hung and was ended by us."""

@@ -4,19 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from db.engine import check_database, make_engine
-from db.errors import DatabaseError, Unreachable
+from db.errors import DatabaseError
 from db.migrations import upgrade
 from lasting import beside
 from scheduler.run import GRACE_SECONDS
 from vigie.addresses import ari_urls, database_url
-from vigie.errors import NotReady, StackError
+from vigie.errors import DiskFull, NotReady, StackError, VigieError
 from vigie.secrets import load_secrets
 from vigie.settings import Settings
 from vigie.stack.accounts import remembered_accounts
@@ -53,9 +53,10 @@ class Part:
 
 
 class Stack:
-    """Runs for the time of an ``async with``; entering it raises VigieError or DatabaseError.
+    """Runs for the time of an ``async with``; entering it raises VigieError or DatabaseError when no call would be
+    answered. What else does not start is among the ``hindrances``.
 
-    Whatever ends meanwhile is started again, PostgreSQL and Asterisk too, while the others go on.
+    Whatever ends, or did not start, is started again and again, PostgreSQL and Asterisk too, while the others go on.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,6 +69,7 @@ class Stack:
         self.workers = {name: Keeper(Command(f"worker {name}", settings, "ari", "--name", name)) for name in names}
         assistants = ASSISTANTS if settings.has_own_asterisk else ASSISTANTS[:1]
         self._assistants = [Keeper(Command(name, settings, name)) for name in assistants]
+        self._database_fault: Exception | None = None
         self._exits = AsyncExitStack()
         self._restarting = asyncio.Lock()
         self._hurry = asyncio.Event()
@@ -75,7 +77,7 @@ class Stack:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
             exits.enter_context(held(self.settings.state_dir))
-            check_disk(self.settings.state_dir)
+            self._look_at_disk()
             await self._start_database(exits)
             await self._start_asterisk(exits)
             await self._start_staff(exits)
@@ -111,6 +113,12 @@ class Stack:
             if keeper.ready.is_set()
         )
 
+    @property
+    def hindrances(self) -> dict[str, Exception]:
+        """What does not run, or is no use, and why; all that can be done is done without it."""
+        found = {name: keeper.hindrance for name, keeper in self.keepers.items() if keeper.hindrance is not None}
+        return found if self._database_fault is None else {"database": self._database_fault, **found}
+
     async def restart(self, names: Sequence[str] = ()) -> AsyncGenerator[str, None]:
         """Restarts workers, by default all, one after the other, each once the one before serves; says how it goes.
 
@@ -138,16 +146,25 @@ class Stack:
     def _drain_seconds(self) -> float:
         return self.settings.drain_seconds + LEAVING_SECONDS
 
+    def _look_at_disk(self) -> None:
+        try:
+            check_disk(self.settings.state_dir)
+        except DiskFull as error:
+            if self._asterisk is not None and remembered_accounts(self.settings) is None:
+                raise  # nothing would come of a first start
+            log.error("%s", error)
+
     async def _start_database(self, exits: AsyncExitStack) -> None:
         try:
             if self._cluster is not None:
                 exits.push_async_callback(self._cluster.stop)
                 await _in_time(self._cluster, self._cluster.start(), DATABASE_SECONDS)
             await self._prepare_tables()
-        except (StackError, Unreachable) as error:
+        except Exception as error:  # whatever it is: calls are answered without a database by who has ever had one
             if self._asterisk is not None and remembered_accounts(self.settings) is None:
                 raise
             log.error("%s Vigie goes on without its database, with what it knows.", error)
+            self._database_fault = error
             exits.push_async_callback(ended, asyncio.create_task(self._prepare_tables_later()))
 
     async def _prepare_tables(self) -> None:
@@ -159,12 +176,16 @@ class Stack:
             await engine.dispose()
 
     async def _prepare_tables_later(self) -> None:
-        while True:
-            with suppress(DatabaseError):
-                await self._prepare_tables()
-                log.info("the database is back")
-                return
+        while self._database_fault is not None:
             await asyncio.sleep(MIGRATION_PAUSE)
+            try:
+                await self._prepare_tables()
+                self._database_fault = None
+                log.info("the database is back")
+            except Exception as error:  # noqa: BLE001 - as at the start
+                if str(error) != str(self._database_fault):
+                    log.error("%s Vigie goes on without its database.", error)
+                self._database_fault = error
 
     async def _start_asterisk(self, exits: AsyncExitStack) -> None:
         if self._asterisk is None or self._telephony is None:
@@ -180,8 +201,18 @@ class Stack:
         exits.push_async_callback(_stopped, self._assistants, GRACE_SECONDS + LEAVING_SECONDS)
         exits.push_async_callback(self._finish_calls)
         await self._predecessors_gone()
-        staff = (*self._assistants, *workers)
-        await asyncio.gather(*(_in_time(keeper, keeper.start(), READY_SECONDS) for keeper in staff))
+        starts = (self._start_one(keeper) for keeper in (*self._assistants, *workers))
+        await asyncio.gather(*starts)
+        if self._asterisk is None and not any(keeper.ready.is_set() for keeper in workers):
+            raise next(iter(self.hindrances.values()))  # nobody at all serves calls
+
+    async def _start_one(self, keeper: Keeper) -> None:
+        """Starts one of the staff; if that fails the others go on, and it is tried again and again."""
+        try:
+            await _in_time(keeper, keeper.start(), READY_SECONDS)
+        except (VigieError, DatabaseError) as error:
+            keeper.hindrance = error
+            log.error("Vigie goes on without %s, which is tried again and again. %s", keeper.name, error)
 
     async def _finish_calls(self) -> None:
         """Conversations, hunts and messages go on to their end, or to the drain limit; then callers are told."""

@@ -73,7 +73,10 @@ class OwnAsterisk:
 
     async def start(self) -> Child:
         settings = self._settings
-        await asyncio.to_thread(make_music, music_directory(settings))
+        try:
+            await asyncio.to_thread(make_music, music_directory(settings))
+        except OSError as error:  # such as a full disk
+            log.error("Callers may have to wait without music: %s.", error)
         server = self._server = self._configured(await self._accounts())
         await server.predecessor_gone()
         check_port(SOCK_DGRAM, settings.sip_bind.host, settings.sip_bind.port, "VIGIE_SIP_BIND")
@@ -88,16 +91,17 @@ class OwnAsterisk:
     async def follow(self, ready: asyncio.Event) -> NoReturn:
         """Has Asterisk, while it is ``ready``, know the trunks and phones as they should be, at each change of the rota
         and each minute; what fails is tried again soon."""
-        retry = FIRST_RETRY_SECONDS
+        retry, said = FIRST_RETRY_SECONDS, ""
         async with hints(database_url(self._settings), ROUTING_CHANNEL) as changes:
             while True:
                 await ready.wait()
                 try:
                     if await self.renew():
                         log.info("Asterisk has read the changed trunks and phones")
-                    pause, retry = LOOK_SECONDS, FIRST_RETRY_SECONDS
+                    pause, retry, said = LOOK_SECONDS, FIRST_RETRY_SECONDS, ""
                 except (VigieError, DatabaseError, OSError) as error:
-                    log.error("Asterisk keeps its trunks and phones as they were, for now. %s", error)
+                    if said != (said := str(error)):
+                        log.error("Asterisk keeps its trunks and phones as they were, for now. %s", error)
                     pause, retry = retry, min(2 * retry, LONGEST_RETRY_SECONDS)
                 await changes.within(pause, GATHER_SECONDS)
 
