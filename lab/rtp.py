@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+import time
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
+from lab.ear import Ear
 from lab.party import PROOF
 from lab.waiting import until
 from vigie.settings import SocketAddress
 
 KEYS = "0123456789*#ABCD"
-ALAW, EVENT = 8, 101
+ALAW, COMFORT_NOISE, EVENT = 8, 13, 101
+SENDER_REPORT, RECEIVER_REPORT = 200, 201
 NOISE = (b"\x2a" * 8 + b"\xaa" * 8) * 10
 """20 ms of a tone as loud as A-law can say."""
 SILENCE = b"\xd5" * 160
+
+
+def _linear(code: int) -> int:
+    """The sample for which an octet of A-law stands (G.711)."""
+    code ^= 0x55
+    step, part = (code & 0x70) >> 4, (code & 0x0F) << 4
+    size = part + 8 if not step else (part + 0x108) << (step - 1)
+    return size if code & 0x80 else -size
+
+
+LINEAR = tuple(map(_linear, range(256)))
 
 
 class Rtp(asyncio.DatagramProtocol):
@@ -31,6 +46,10 @@ class Rtp(asyncio.DatagramProtocol):
         self.noises = 0
         """How many of the packets were noise."""
         self.keys_heard: list[str] = []
+        self.ear = Ear(host)
+        self.muted = False
+        """Whether a telephone that talks sends nothing."""
+        self._heard = False
         self._stamp: bytes | None = None
         self._ssrc = random.getrandbits(32)
         self._sequences: dict[SocketAddress, int] = {}
@@ -50,6 +69,9 @@ class Rtp(asyncio.DatagramProtocol):
         self.sources.add(addr[0])
         self.packets += 1
         self.noises += data[12:] == NOISE
+        if len(data) > 12 and data[1] & 0x7F == ALAW:
+            self._heard = True
+            self.ear.takes_in(array("h", map(LINEAR.__getitem__, data[12:])).tobytes())
         if len(data) > 13 and data[1] & 0x7F == EVENT and data[4:8] != self._stamp:
             self._stamp = data[4:8]
             self.keys_heard.append(KEYS[data[12]])
@@ -67,8 +89,12 @@ class Rtp(asyncio.DatagramProtocol):
 
         async def talk() -> None:
             while True:
+                heard, self._heard = self._heard, False
+                if not heard:
+                    self.ear.takes_in(bytes(320))
                 self._time += 160
-                self._packet(ALAW, SILENCE, to)
+                if not self.muted:
+                    self._packet(ALAW, SILENCE, to)
                 await asyncio.sleep(0.02)
 
         task = asyncio.create_task(talk())
@@ -101,7 +127,49 @@ class Rtp(asyncio.DatagramProtocol):
         self._time += 160
         self._packet(ALAW, NOISE, to)
 
+    def sends_comfort_noise(self, to: SocketAddress) -> None:
+        """Says that there is nothing but noise from now on (RFC 3389)."""
+        self._packet(COMFORT_NOISE, b"\x40", to)
+
+    def reports(self, to: SocketAddress, reports: Reports) -> None:
+        """Says by RTCP what has been heard so far."""
+        reports.sends(self._ssrc, SocketAddress(to.host, to.port + 1))
+
     def _packet(self, kind: int, payload: bytes, to: SocketAddress) -> None:
         sequence = self._sequences[to] = (self._sequences.get(to, 0) + 1) & 0xFFFF
         head = struct.pack("!BBHII", 0x80, kind, sequence, self._time, self._ssrc)
         self._transport.sendto(head + payload, (to.host, to.port))
+
+
+class Reports(asyncio.DatagramProtocol):
+    """The socket for reports (RTCP, RFC 3550, 6.4) beside one for sound, while it is entered."""
+
+    def __init__(self, sound: Rtp) -> None:
+        self._sound = sound
+        self._theirs = 0
+        """The middle of the time in the last sender report heard; it is what round trips are measured by."""
+        self._came_at = 0.0
+        self._ssrc = 0
+
+    async def __aenter__(self) -> Self:
+        where = (self._sound.address.host, self._sound.address.port + 1)
+        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=where)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def datagram_received(self, data: bytes, _addr: object) -> None:
+        if data[1] == SENDER_REPORT:
+            self._ssrc, self._theirs = struct.unpack("!I", data[4:8])[0], struct.unpack("!I", data[10:14])[0]
+            self._came_at = time.monotonic()
+
+    async def hears_theirs(self) -> None:
+        """Waits for a report of the other side."""
+        await until(lambda: self._theirs > 0, within=10, hoped="a report comes", instead=lambda: "none does")
+
+    def sends(self, ssrc: int, to: SocketAddress) -> None:
+        """A receiver report: nothing was lost."""
+        since = int((time.monotonic() - self._came_at) * 65536)
+        block = struct.pack("!IIIIII", self._ssrc, 0, self._sound.packets, 3, self._theirs, since)
+        self._transport.sendto(struct.pack("!BBHI", 0x81, RECEIVER_REPORT, 7, ssrc) + block, (to.host, to.port))

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import Attempt, Call, CallEvent
-from lab.party import Caller
 from lab.waiting import eventually
 from oncall.outcomes import Disposition, EventKind, Outcome
 
 _TRUNCATED = timedelta(seconds=1)
 """The dialplan, when it is left alone, tells times in whole seconds."""
+
+
+class Dialled(Protocol):
+    """Who has dialled a number, as the journal should know them."""
+
+    @property
+    def who(self) -> str: ...
+    @property
+    def number(self) -> str: ...
+    @property
+    def journalled_as(self) -> str | None: ...
+    @property
+    def placed_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,7 @@ class Trace:
         return found[0]
 
 
-async def trace_of(engine: AsyncEngine, caller: Caller, *, within: float = 10) -> Trace:
+async def trace_of(engine: AsyncEngine, caller: Dialled, *, within: float = 10) -> Trace:
     """Return what the journal says of a caller's call, once the call and all its attempts are closed in it."""
     found: list[Trace] = []
 
@@ -72,7 +85,7 @@ async def trace_of(engine: AsyncEngine, caller: Caller, *, within: float = 10) -
     return found[-1]
 
 
-async def story_of(engine: AsyncEngine, caller: Caller) -> Trace:
+async def story_of(engine: AsyncEngine, caller: Dialled) -> Trace:
     """Return what the journal says so far of a caller's call; ``AssertionError`` when it says nothing yet."""
     trace = await _read(engine, caller)
     assert trace is not None, f"the journal knows nothing of the call of {caller.who}"
@@ -87,7 +100,7 @@ async def open_rows(engine: AsyncEngine) -> int:
     return (calls or 0) + (attempts or 0)
 
 
-async def _read(engine: AsyncEngine, caller: Caller) -> Trace | None:
+async def _read(engine: AsyncEngine, caller: Dialled) -> Trace | None:
     async with AsyncSession(engine, expire_on_commit=False) as session:
         call = await session.scalar(
             select(Call)

@@ -73,6 +73,8 @@ class Wire(asyncio.DatagramProtocol):
         self.address = address
         self.pbx = pbx
         self.heard: list[Message] = []
+        self.vanished = False
+        """Nobody is there any more: nothing is heard, nothing answered."""
         self.on_invite: Callable[[Message], None] = lambda _: None
         self.on_ack: Callable[[Message], None] = lambda _: None
         self.on_cancel: Callable[[Message], None] = lambda invite: self.answer(invite, "487 Request Terminated")
@@ -87,6 +89,8 @@ class Wire(asyncio.DatagramProtocol):
         self._transport.close()
 
     def datagram_received(self, data: bytes, _addr: object) -> None:
+        if self.vanished:
+            return
         message = Message(data.decode(errors="surrogateescape"))
         self.heard.append(message)
         if message.status:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lab.rtp import Rtp
-from lab.wire import Dialog
+from lab.wire import Dialog, Wire
 from lab.world import World
 
 
@@ -31,21 +32,43 @@ class Side:
         await self.reaches(other, within=within)
         await other.reaches(self, within=within)
 
+    def vanishes(self) -> None:
+        """Neither sends nor answers anything from now on."""
+        self.sound.muted = self.dialog.wire.vanished = True
+
     async def hangs_up(self) -> None:
         assert (await self.dialog.ask("BYE")).status == 200
 
 
+@dataclass(frozen=True, slots=True)
+class Calling(Side):
+    """The side of who has dialled ``number``."""
+
+    number: str
+    placed_at: datetime
+    who: str = "the caller made by hand"
+    journalled_as: str = "+33655000002"
+
+
 @asynccontextmanager
-async def picked_up(world: World, line: str, user: str) -> AsyncIterator[tuple[Side, Side]]:
+async def picked_up(world: World, line: str, user: str) -> AsyncIterator[tuple[Calling, Side]]:
     """A caller of a line, and the softphone that has just picked up the call: it is being asked to press 1."""
     async with AsyncExitStack() as stack:
         trunk = await stack.enter_async_context(world.somebody(world.carrier.host))
         phone = await stack.enter_async_context(world.own_phone(user))
-        sounds = [await stack.enter_async_context(Rtp(wire.address.host)) for wire in (trunk, phone)]
-        caller = Side(await trunk.call(world.site.lines[line].numbers[0], sounds[0].address.port), sounds[0])
-        invite = await phone.is_asked("INVITE")
-        called = Side(phone.take(invite, sounds[1].address.port), sounds[1])
-        for side in (caller, called):
-            await stack.enter_async_context(side.sound.talking(side.dialog.media))
+        sound = await stack.enter_async_context(Rtp(trunk.address.host))
+        number, now = world.site.lines[line].numbers[0], datetime.now(UTC)
+        caller = Calling(await trunk.call(number, sound.address.port), sound, number, now)
+        await stack.enter_async_context(sound.talking(caller.dialog.media))
+        called = await stack.enter_async_context(picks_up(phone))
         await called.sound.hears_sound()
         yield caller, called
+
+
+@asynccontextmanager
+async def picks_up(phone: Wire, *, within: float = 5) -> AsyncIterator[Side]:
+    """A softphone that picks up the first call that rings it, and talks."""
+    async with Rtp(phone.address.host) as sound:
+        called = Side(phone.take(await phone.is_asked("INVITE", within=within), sound.address.port), sound)
+        async with sound.talking(called.dialog.media):
+            yield called

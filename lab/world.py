@@ -25,7 +25,7 @@ from lab.faults import Faults
 from lab.mailbox import Letter, Mailbox
 from lab.party import Caller
 from lab.phones import Phone
-from lab.trace import Trace, open_rows, story_of, trace_of
+from lab.trace import Dialled, Trace, open_rows, story_of, trace_of
 from lab.waiting import eventually
 from lab.wire import Wire
 from vigie.addresses import ARI_USER
@@ -146,6 +146,7 @@ class World(Faults):
         async with self.somebody(self.address(201).host) as phone:
             assert (await phone.register(user, self.password(user))).status == 200
             yield phone
+            phone.vanished = False
             await phone.register(user, self.password(user), seconds=0)
 
     def password(self, user: str) -> str:
@@ -158,15 +159,15 @@ class World(Faults):
     def mobile(self, number: str) -> Phone:
         return self.exchange.mobile(number)
 
-    async def trace(self, caller: Caller, *, within: float = 10) -> Trace:
+    async def trace(self, caller: Dialled, *, within: float = 10) -> Trace:
         """What the journal says of a caller's call, once it is closed there."""
         return await trace_of(self.engine, caller, within=within)
 
-    async def story(self, caller: Caller) -> Trace:
+    async def story(self, caller: Dialled) -> Trace:
         """What the journal says so far of a caller's call."""
         return await story_of(self.engine, caller)
 
-    async def letter(self, caller: Caller, recipient: str, *, within: float = 30) -> Letter:
+    async def letter(self, caller: Dialled, recipient: str, *, within: float = 30) -> Letter:
         """The mail to ``recipient`` about a caller's call."""
         trace = await self.trace(caller)
         return await self.mailbox.receives(recipient, about=str(trace.call.id), within=within)

@@ -116,6 +116,7 @@ FRENCH = Wording(
         Disposition.CALLER_GONE: "l’appelant a raccroché pendant la sonnerie",
         Disposition.FAILED: "incident technique",
         Disposition.CUT: "interrompu par une panne",
+        Disposition.SOUND_LOST: "a décroché, puis le son a été perdu",
     },
     under_way="en cours",
 )
@@ -151,6 +152,7 @@ ENGLISH = Wording(
         Disposition.CALLER_GONE: "the caller hung up while it rang",
         Disposition.FAILED: "technical fault",
         Disposition.CUT: "interrupted by a breakdown",
+        Disposition.SOUND_LOST: "answered, then the sound was lost",
     },
     under_way="under way",
 )

@@ -58,6 +58,8 @@ class Disposition(StrEnum):
     """A defect of ours, or of Asterisk; the hunt went on."""
     CUT = "cut"
     """Lost together with the worker that rang it, or with Asterisk."""
+    SOUND_LOST = "sound_lost"
+    """Answered, and then nothing came from the telephone any more: it was rung again, or the hunt went on."""
 
 
 class EventKind(StrEnum):
@@ -91,3 +93,5 @@ class EventKind(StrEnum):
     """An outgoing leg failed on one trunk and is tried on the next."""
     FALLBACK = "fallback"
     """A step told by the fallback, which knows no more than a sentence about it."""
+    SOUND_LOST = "sound_lost"
+    """Nothing comes from a telephone any more: nobody has hung up."""

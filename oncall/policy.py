@@ -70,7 +70,7 @@ class Policy:
 def longest_wait(plan: Plan) -> int:
     """The seconds after which, at worst, the hunt of ``plan`` is over: all ring out, then answer and press nothing."""
     steps = (
-        _step_seconds(step.order, step.max_seconds, [_person_seconds(who.person) for who in step.candidates])
+        _step_seconds(step.order, step.max_seconds, [person_seconds(who.person) for who in step.candidates])
         for step in plan.steps
     )
     return min(plan.max_hunt_seconds, plan.rounds * sum(steps))
@@ -81,10 +81,10 @@ def _each(step: PolicyStep, may_be: Callable[[Target], Collection[Person]]) -> l
     schedules = [target for target in step.targets if isinstance(target, OnCallOf)]
     always = {person for target in step.targets if target not in schedules for person in may_be(target)}
     slowest = [
-        max((_person_seconds(person) for person in may_be(target) if person not in always), default=0)
+        max((person_seconds(person) for person in may_be(target) if person not in always), default=0)
         for target in dict.fromkeys(schedules)
     ]
-    return [*map(_person_seconds, always), *slowest]
+    return [*map(person_seconds, always), *slowest]
 
 
 def _step_seconds(order: RingOrder, max_seconds: int | None, people: Iterable[int]) -> int:
@@ -92,5 +92,6 @@ def _step_seconds(order: RingOrder, max_seconds: int | None, people: Iterable[in
     return total if max_seconds is None else min(total, max_seconds)
 
 
-def _person_seconds(person: Person) -> int:
+def person_seconds(person: Person) -> int:
+    """How long it may take at worst to try a person by all their telephones."""
     return sum(phone.ring_seconds + (CONFIRM_SECONDS if phone.confirm else 0) for phone in person.phones)

@@ -58,6 +58,21 @@ INTERRUPTED = Phrase(
     "The service is interrupted for a moment. Please call again in a few minutes. Goodbye.",
     otherwise="please-try-call-later",
 )
+ARE_YOU_THERE = Phrase(
+    "On ne vous entend plus. Appuyez sur une touche.",
+    "We cannot hear you. Please press any key.",
+    otherwise="beep",
+)
+CALLED_LOST = Phrase(
+    "La communication avec votre correspondant est perdue. Nous le rappelons, merci de patienter.",
+    "We have lost the person you were talking to, and are calling again. Please hold the line.",
+    otherwise="one-moment-please",
+)
+CALLER_LOST = Phrase(
+    "La communication avec l'appelant est perdue. Au revoir.",
+    "The caller has been lost. Goodbye.",
+    otherwise="vm-goodbye",
+)
 CALL_FROM = Phrase("Appel pour {line}, de la part du", "Call for {line}, from", otherwise="followme/call-from")
 CALL_WITHHELD = Phrase(
     "Appel pour {line}, numéro masqué.", "Call for {line}, number withheld.", otherwise="followme/call-from"

@@ -21,6 +21,7 @@ from .hangup import Hangup
 from .inheritance import Estate, arrived, dismiss, estate_of, inherit, left_recording, members
 from .leg import Leg
 from .recording import Recording, RecordingUnderWay
+from .sound import Received
 
 __all__ = [
     "Ari",
@@ -41,6 +42,7 @@ __all__ = [
     "Leg",
     "NotFound",
     "PlaybackFailed",
+    "Received",
     "Recording",
     "RecordingUnderWay",
     "RequestFailed",

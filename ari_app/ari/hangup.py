@@ -12,6 +12,12 @@ NORMAL_CLEARING = 16
 
 TEMPORARY_FAILURE = 41
 
+SILENT = 1
+"""The kind of soft hangup of a channel from which nothing has come for its ``rtp_timeout`` (``AST_SOFTHANGUP_DEV``)."""
+
+CHANNEL_UNAVAILABLE = 44
+"""What Asterisk then gives as the cause (Q.850: requested circuit or channel not available)."""
+
 SHUTDOWN = 4
 """The kind of soft hangup of a channel whose Asterisk is about to end (``AST_SOFTHANGUP_SHUTDOWN``)."""
 
@@ -30,6 +36,8 @@ class Hangup:
     at: datetime
     by_restart: bool = False
     """Nobody hung up: Asterisk went down."""
+    by_silence: bool = False
+    """Nobody hung up: nothing came from the party any more, neither sound nor signals, and Asterisk ended it."""
     while_cut_off: bool = False
     """It ended while we had no connection, and nobody knows why: Asterisk itself hangs up on whoever picks up then."""
 
@@ -41,9 +49,11 @@ class Hangup:
     @classmethod
     def requested(cls, event: ChannelHangupRequest) -> "Hangup":
         """The hangup that a request for it tells. A BYE or CANCEL without a reason, and our own request, are cause
-        16, normal clearing (RFC 3398); that of an Asterisk that is told to stop is nobody's."""
+        16, normal clearing (RFC 3398); that of an Asterisk that is told to stop, or hears nothing, is nobody's."""
         if event.soft and event.cause == SHUTDOWN:
             return cls.lost()
+        if event.soft and event.cause == SILENT:
+            return cls.silent()
         if event.soft or event.cause in (UNKNOWN, NORMAL_CLEARING):
             return cls(NORMAL_CLEARING, None, "Normal Clearing", event.at)
         return cls(event.cause, event.tech_cause, "hung up", event.at)
@@ -52,6 +62,11 @@ class Hangup:
     def unseen(cls, text: str, q850: int = UNKNOWN, *, while_cut_off: bool = False) -> "Hangup":
         """A hangup which Asterisk told us nothing about: dated now, by our own clock."""
         return cls(q850, None, text, datetime.now(UTC), while_cut_off=while_cut_off)
+
+    @classmethod
+    def silent(cls) -> "Hangup":
+        """The end of a leg from which nothing came any more."""
+        return cls(CHANNEL_UNAVAILABLE, None, "nothing comes any more", datetime.now(UTC), by_silence=True)
 
     @classmethod
     def lost(cls) -> "Hangup":

@@ -2,11 +2,15 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
+
+from msgspec import convert
 
 from .errors import AriError, Conflict, Disconnected, NotFound, PlaybackFailed
 from .hangup import Hangup
 from .life import Life
 from .recording import RecordingUnderWay
+from .sound import Received
 
 
 class Leg(Life):
@@ -57,12 +61,7 @@ class Leg(Life):
     async def packets(self) -> int:
         """How many RTP packets have come from the party so far: none during hold, and in the pauses of a telephone
         that suppresses silence."""
-        self.check()
-        try:
-            return int((await self._ari.request("GET", f"channels/{self.id}/rtp_statistics"))["rxcount"])
-        except NotFound:
-            await self.check_soon()
-            raise
+        return (await self.received()).rxcount
 
     async def move_here(self) -> None:
         """Brings a leg that is under another application's control under ours, as soon as what it is doing is done."""
@@ -115,6 +114,15 @@ class Leg(Life):
             raise
         return recording
 
+    async def received(self) -> Received:
+        """What has come from the party so far."""
+        return convert({**await self._known("rtp_statistics"), "keys": self.keys_pressed}, Received)
+
+    async def function(self, name: str) -> str:
+        """The value of a dialplan function for the channel, as in ``CHANNEL(rtp,hold)``; Asterisk reads it at once,
+        whatever is being played."""
+        return str((await self._known("variable", variable=name))["value"])
+
     async def go_on(
         self, context: str | None = None, extension: str | None = None, priority: int | None = None
     ) -> None:
@@ -128,6 +136,15 @@ class Leg(Life):
             self._released = False
             raise
         self.end(Hangup.unseen("continued in the dialplan"))
+
+    async def _known(self, what: str, **query: Any) -> Any:
+        """What Asterisk knows of the channel; that it knows nothing need not mean that the channel has gone."""
+        self.check()
+        try:
+            return await self._ari.request("GET", f"channels/{self.id}/{what}", **query)
+        except NotFound:
+            await self.check_soon()
+            raise
 
     async def _begins_to_play(self, playback_id: str, media: str, lang: str | None) -> bool:
         """Whether the sound has begun; not when the request was lost with its connection, as is known over the next."""

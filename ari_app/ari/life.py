@@ -44,6 +44,7 @@ class Life:
         self.in_hand = False
         """Asterisk has put the channel under our control; a call of ours has then been answered."""
         self._released = False
+        self.keys_pressed = 0
         self._digits: deque[str] = deque(maxlen=DIGITS_KEPT)
         self._playbacks: dict[str, Playback | None] = {}
         self._unstopped: set[str] = set()
@@ -135,6 +136,7 @@ class Life:
             self.ringing.set()
 
     def saw_digit(self, digit: str) -> None:
+        self.keys_pressed += 1
         self._digits.append(digit)
         self._wake()
 
@@ -144,8 +146,9 @@ class Life:
             self._wake()
 
     def saw_hangup_request(self, event: ChannelHangupRequest) -> None:
-        """Keeps the cause. The end comes later: a recording is finished first."""
-        self._cause = Hangup.requested(event)
+        """Keeps the cause, the first one: others are of our own making. The end comes later: a recording is finished
+        first."""
+        self._cause = self._cause or Hangup.requested(event)
         if self._fading is not None:
             self.end(self._cause)
 

@@ -19,6 +19,7 @@ from ari_app.calls.call import Call, call_id
 from ari_app.calls.comfort import comforted
 from ari_app.calls.contact import Contact
 from ari_app.calls.desk import Desk
+from ari_app.calls.hunt import hunt
 from ari_app.calls.offer import Offer
 from ari_app.calls.standing import Notebook
 from ari_app.calls.take_call import attend, current_call, seek_somebody, take_call, tell_unknown
@@ -180,11 +181,14 @@ async def _take_along(call: Call, channel: Channel, others: dict[str, Channel], 
 
 
 async def _talk_on(call: Call, who: Inherited) -> None:
-    """The conversation goes on to its end; nobody else is wanted any more."""
+    """The conversation goes on to its end; nobody else is wanted any more, unless who talks with the caller is lost."""
     step = max(call.standing.step, 1)
     async with comforted(call) as comfort:
         with call.attempt(who.candidate, who.method, call.standing.round, step) as attempt:
-            await Offer(attempt, comfort, lambda: None).make()
+            ending = await Offer(attempt, comfort, lambda: None).make()
+        if ending is not Disposition.SOUND_LOST or await hunt(call, comfort):
+            return
+    await take_message(call)
 
 
 async def _wind_up(desk: Desk, call: UUID | str, left: LeftCall) -> None:

@@ -29,6 +29,7 @@ MILESTONES = frozenset(
         EventKind.ADOPTED,
         EventKind.TRUNK_FAILED,
         EventKind.CONNECTED,
+        EventKind.SOUND_LOST,
         EventKind.VOICEMAIL_STARTED,
         EventKind.ERROR,
         EventKind.ENDED,
@@ -63,6 +64,8 @@ class Call:
         self.inherited: dict[int, Inherited] = {}
         self.outcome: Outcome | None = None
         self.taken_by: Attempt | None = None
+        self.lost_on: set[int] = set()
+        """The contact methods by which somebody answered whose sound was then lost."""
         self.was_talked = False
         """Whether the caller was talking with somebody when we took the call over."""
         self.recording: RecordingUnderWay | None = None
@@ -73,7 +76,9 @@ class Call:
         self._answered = self.was_begun and caller.channel.state == "Up"
         self._events = self.standing.generation * EVENTS_PER_GENERATION
         self._legs = 0
-        self._limits: list[tuple[asyncio.Timeout, float | None]] = []
+        self._limits: list[asyncio.Timeout] = []
+        self._left: list[float | None] = []
+        """What was left of each limit when somebody took the call."""
 
     @property
     def was_begun(self) -> bool:
@@ -265,7 +270,7 @@ class Call:
     async def hunted_for(self, seconds: float | None) -> AsyncIterator[None]:
         """Raises TimeoutError after ``seconds`` unless somebody has taken the call by then."""
         async with asyncio.timeout(seconds) as limit:
-            self._limits.append((limit, limit.when()))
+            self._limits.append(limit)
             try:
                 yield
             finally:
@@ -273,20 +278,24 @@ class Call:
 
     def take(self, attempt: Attempt) -> bool:
         """Gives the call to ``attempt`` unless another has it already; from then on no time limit applies."""
-        if self.taken_by is not None or any(limit.expired() for limit, _ in self._limits):
+        if self.taken_by is not None or any(limit.expired() for limit in self._limits):
             return False
         self.taken_by = attempt
-        for limit, _ in self._limits:
+        now = asyncio.get_running_loop().time()
+        self._left = [None if (when := limit.when()) is None else when - now for limit in self._limits]
+        for limit in self._limits:
             limit.reschedule(None)
         if attempt.inherited is None or not attempt.inherited.bridged:
             attempt.tell(EventKind.ACCEPTED)
         return True
 
-    def give_back(self) -> None:
-        """The one who took the call was lost before being connected: the hunt goes on under its old limits."""
+    def give_back(self, at_least: float = 0) -> None:
+        """The one who took the call was lost: the hunt goes on with what was left of its limits, or ``at_least`` so
+        many seconds."""
         self.taken_by = None
-        for limit, when in self._limits:
-            limit.reschedule(when)
+        now = asyncio.get_running_loop().time()
+        for limit, left in zip(self._limits, self._left, strict=True):
+            limit.reschedule(None if left is None else now + max(left, at_least))
 
 
 def call_id(channel: Channel) -> UUID | None:

@@ -12,6 +12,7 @@ from ari_app.ari import AriError, HungUp, Leg
 from ari_app.calls.call import Call
 from oncall.outcomes import EventKind
 from voice import prompts
+from voice.prompts import Phrase
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,10 @@ class Comfort:
         elif self._task.done():
             self._task = asyncio.create_task(self._wait())
 
+    def resume(self, phrase: Phrase) -> None:
+        """Begins again after :meth:`stop`, with a sentence."""
+        self._task = asyncio.create_task(self._tell_and_wait(phrase))
+
     async def stop(self) -> None:
         """Silence: what was being played has been stopped when this returns."""
         if self._task is None:
@@ -57,6 +62,10 @@ class Comfort:
         if line.greeting:
             self._call.tell(EventKind.GREETING, leg=caller.id, reason=line.greeting)
             await self._call.play(await self._call.desk.prompts.say(line.greeting, line.language, otherwise="hello"))
+        await self._wait()
+
+    async def _tell_and_wait(self, phrase: Phrase) -> None:
+        await self._call.say(phrase)
         await self._wait()
 
     async def _wait(self) -> None:

@@ -5,6 +5,7 @@ import logging
 
 from ari_app.ari import AriError, HungUp, Leg
 from ari_app.calls.attempt import Attempt
+from ari_app.calls.hearing import Hearing
 from oncall.outcomes import Disposition, EventKind
 from oncall.policy import CONFIRM_SECONDS
 from voice import prompts
@@ -14,7 +15,8 @@ log = logging.getLogger(__name__)
 
 async def confirmed(attempt: Attempt, leg: Leg) -> Disposition | None:
     """Asks the one who answered to press 1; None when they did, otherwise what their answer, or silence, means."""
-    asking = asyncio.create_task(_ask(attempt, leg))
+    hearing = Hearing(attempt.call, leg, attempt.candidate.person.language)
+    beside = [asyncio.create_task(_ask(attempt, leg)), asyncio.create_task(hearing.listen())]
     try:
         async with asyncio.timeout(CONFIRM_SECONDS):
             while True:
@@ -25,10 +27,11 @@ async def confirmed(attempt: Attempt, leg: Leg) -> Disposition | None:
                 if digit == "2":
                     return Disposition.REFUSED
     except TimeoutError:
-        return Disposition.NOT_CONFIRMED
+        return Disposition.SOUND_LOST if hearing.seems_lost else Disposition.NOT_CONFIRMED
     finally:
-        asking.cancel()
-        await asyncio.wait([asking])
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
 
 
 async def _ask(attempt: Attempt, leg: Leg) -> None:

@@ -36,7 +36,7 @@ async def hunt(call: Call, comfort: Comfort) -> bool:
 
 
 def _seconds_left(call: Call) -> float:
-    if not call.was_begun:
+    if not call.was_begun or call.lost_on:
         return call.plan.max_hunt_seconds
     return max(call.plan.max_hunt_seconds - (datetime.now(UTC) - call.came_at).total_seconds(), LEAST_SECONDS)
 
@@ -60,7 +60,9 @@ class Ring:
         self._comfort = comfort
         self._step = step
         self._round = round_
-        self._offers: set[asyncio.Task[None]] = set()
+        self._offers: dict[asyncio.Task[None], Candidate] = {}
+        self._withdrawn: tuple[Candidate, ...] = ()
+        """Who rang beside somebody who took the call: they ring again should that one be lost."""
 
     async def run(self) -> bool:
         """True when somebody took the call; False when the step is over without anybody."""
@@ -74,7 +76,10 @@ class Ring:
         try:
             async with call.hunted_for(step.max_seconds):
                 if step.order is RingOrder.TOGETHER:
-                    await self._ring(*step.candidates)
+                    waiting = step.candidates
+                    while waiting and call.taken_by is None:
+                        await self._ring(*waiting)
+                        waiting, self._withdrawn = self._withdrawn, ()
                 else:
                     for candidate in step.candidates:
                         await self._ring(candidate)
@@ -95,7 +100,7 @@ class Ring:
 
     async def _ring(self, *candidates: Candidate) -> None:
         async with asyncio.TaskGroup() as group:
-            self._offers = {group.create_task(self._offer(candidate)) for candidate in candidates}
+            self._offers = {group.create_task(self._offer(candidate)): candidate for candidate in candidates}
             self._comfort.start()  # after the offers: Asterisk does one request at a time, and answering is slow
 
     async def _offer(self, candidate: Candidate) -> None:
@@ -124,7 +129,7 @@ class Ring:
                 with presence.when_engaged(person.id, lambda: self._withdraw(candidate, free)):
                     for phone in phones:
                         ending = await self._attempt(candidate, phone)
-                        if ending is Disposition.CUT:  # they may have picked up just then
+                        if ending in (Disposition.CUT, Disposition.SOUND_LOST):  # they may be there, or come back
                             ending = await self._attempt(candidate, phone)
                         if ending in (Disposition.ACCEPTED, Disposition.REFUSED):
                             return
@@ -143,5 +148,11 @@ class Ring:
             return await Offer(attempt, self._comfort, self._withdraw_others).make()
 
     def _withdraw_others(self) -> None:
-        for offer in self._offers - {asyncio.current_task()}:
+        others = {
+            offer: candidate
+            for offer, candidate in self._offers.items()
+            if offer is not asyncio.current_task() and not offer.done()
+        }
+        self._withdrawn = tuple(others.values())
+        for offer in others:
             offer.cancel()

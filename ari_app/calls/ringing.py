@@ -87,7 +87,7 @@ async def _until_picked_up(attempt: Attempt, leg: Leg, trunk: str | None, deadli
     ringing = asyncio.create_task(_tell_ringing(attempt, leg))
     try:
         async with asyncio.timeout_at(deadline):
-            if trunk is not None:
+            if trunk is not None or attempt.method.id in attempt.call.lost_on:
                 await first_reply(attempt.call.desk.ari, leg)
             await leg.answered()
     finally:

@@ -36,7 +36,8 @@ async def attend(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> Non
         async with call.caller:
             await _play(call, scenario)
     except HungUp as end:
-        call.tell(EventKind.CALLER_HUNG_UP, leg=call.caller.id, hangup=end.hangup)
+        kind = EventKind.SOUND_LOST if end.hangup.by_silence else EventKind.CALLER_HUNG_UP
+        call.tell(kind, leg=call.caller.id, hangup=end.hangup)
     finally:  # also when this worker is told to stop
         if call.standing.message:
             await call.desk.mailroom.take_in(call)

@@ -29,7 +29,7 @@ async def in_order(ari: Ari, trunks: Sequence[str]) -> list[str]:
 
 
 async def first_reply(ari: Ari, leg: Leg) -> None:
-    """Returns once the trunk has replied to the leg's INVITE; ``leg`` may ring then, or not yet.
+    """Returns once the trunk, or phone, has replied to the leg's INVITE; ``leg`` may ring then, or not yet.
 
     ARI tells nothing of "100 Trying", but Asterisk keeps the last response of each channel.
 
@@ -46,7 +46,7 @@ async def first_reply(ari: Ari, leg: Leg) -> None:
     except AriError:
         return  # the leg is just ending, or nothing can be known: it gets its whole time
     if not replies["value"]:
-        raise HungUp(leg.id, Hangup.unseen("no reply from the trunk", RECOVERY_ON_TIMER_EXPIRY))
+        raise HungUp(leg.id, Hangup.unseen("no reply", RECOVERY_ON_TIMER_EXPIRY))
 
 
 async def _is_silent(ari: Ari, trunk: str) -> bool:

@@ -106,7 +106,7 @@ class Bench:
 
     async def calls_in_progress(self) -> int:
         """Calls that have both their SIP channels."""
-        return (await self.asterisk.command("core show channels concise")).count("PJSIP/trunk-bench-") // 2
+        return (await self.asterisk.command("core show channels concise")).count("PJSIP/trunk-bench") // 2
 
     async def hang_up_all(self) -> None:
         await self.asterisk.command("channel request hangup all")

@@ -72,6 +72,17 @@ async def test_nobody_hung_up_when_asterisk_is_told_to_stop(asterisk: AriServer,
     assert (await end_of(leg)).by_restart
 
 
+async def test_nobody_hung_up_when_nothing_came_any_more(asterisk: AriServer, talking: Talking) -> None:
+    """Asterisk ends the channel (1: device), and then that it has ended its way through the dialplan (16)."""
+    leg = await talking("caller")
+    asterisk.requests_hangup("caller", cause=1, soft=True)
+    asterisk.requests_hangup("caller", cause=16, soft=True)
+    asterisk.leaves("caller")
+    end = await end_of(leg)
+    assert end.by_silence
+    assert end.q850 == 44
+
+
 async def test_a_leg_that_left_for_another_application(asterisk: AriServer, talking: Talking) -> None:
     leg = await talking("caller")
     asterisk.leaves("caller")

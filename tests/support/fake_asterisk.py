@@ -45,6 +45,9 @@ class Party:
         self.bridged_with: set[str] = set()
         self.in_fallback = False
         self.packets = 0
+        """How many have come from it."""
+        self.vanished = False
+        """Nothing comes from it any more."""
         self.replied = True
         """Whether anything, be it "100 Trying", has come back to the INVITE that rings it."""
 
@@ -150,13 +153,13 @@ class FakeAsterisk:
             case ["GET", "endpoints", "PJSIP", watch]:
                 trunk = watch.removeprefix("trunk-").removesuffix(".in")
                 return {"state": "offline" if trunk in self.silent_trunks else "online"}
-            case ["GET", "channels", channel, "rtp_statistics"]:
-                self.parties[channel].packets += 50
+            case ["GET", "channels", channel, "rtp_statistics"] if self._lives(channel):
+                self.parties[channel].packets += not self.parties[channel].vanished
                 return {"rxcount": self.parties[channel].packets}
             case ["GET", "channels", channel, "variable"]:
                 return {"value": channel if self.parties[channel].replied else ""}
             case [_, "channels", channel, *verb]:
-                if channel not in self.parties or not self.parties[channel].alive:
+                if not self._lives(channel):
                     raise request_failed(uri, 404, "Channel not found")
                 if not verb:
                     return msgspec.to_builtins(self.parties[channel].channel)
@@ -176,6 +179,9 @@ class FakeAsterisk:
             return msgspec.json.encode([{"channels": [each.channel.id for each in self._alive() if each.bridged_with]}])
         assert uri == "channels", uri
         return msgspec.json.encode([party.channel for party in self._alive()])
+
+    def _lives(self, channel: str) -> bool:
+        return channel in self.parties and self.parties[channel].alive
 
     def _alive(self) -> list[Party]:
         return [party for party in self.parties.values() if party.alive]
