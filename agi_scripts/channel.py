@@ -19,6 +19,8 @@ _RANG: Final = "|".join(
         "VIGIE_PICKED_UP",
         "VIGIE_KEY",
         "VIGIE_TAKEN",
+        "RINGTIME_MS",
+        "PROGRESSTIME_MS",
         "HANGUPCAUSE",
         "HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)",
     )
@@ -37,6 +39,8 @@ class Ask:
 class Rang:
     """What became of ringing somebody; the causes are those on the wire."""
 
+    rang: bool = False
+    """Whether it rang, or sent sound (183) that may have been a ringing tone."""
     picked_up: datetime | None = None
     key: str = ""
     taken: bool = False
@@ -179,9 +183,10 @@ def _translated() -> Iterator[None]:
 
 def _rang(told: str, *, caller_gone: bool) -> Rang:
     """What the variables say: when somebody picked up, the key pressed, whether they took the call, the causes."""
-    picked_up, key, taken, q850, tech, *_ = (*told.split("|"), "", "", "", "", "")
+    picked_up, key, taken, ringing, progress, q850, tech, *_ = (*told.split("|"), *[""] * 7)
     words = tech.split()
     return Rang(
+        rang=bool(ringing or progress),
         picked_up=datetime.fromtimestamp(int(picked_up), UTC) if picked_up.isdecimal() else None,
         key=key,
         taken=taken != "",

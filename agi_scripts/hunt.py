@@ -108,7 +108,9 @@ class Hunt:
         until = self._means.now() + timedelta(seconds=seconds)
         for dial in dials:
             rang = self._caller.ring(dial, max(LEAST_SECONDS, self._left(until)), ask, note)
-            if rang.caller_gone or rang.picked_up or dial == dials[-1] or not is_of_the_trunk(rang.q850, rang.sip):
+            if rang.caller_gone or rang.rang or rang.picked_up or dial == dials[-1]:
+                break
+            if not is_of_the_trunk(rang.q850, rang.sip):
                 break
             told.tell(EventKind.TRUNK_FAILED, self._means.now(), dial.rpartition("@")[2], q850=rang.q850, sip=rang.sip)
         return self._closed(told, rang)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Self
 
 from vigie.settings import SocketAddress
@@ -21,6 +22,9 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
         self.to_options: str | None = "200 OK"
         self.called: list[str] = []
         """The numbers it was asked to call, each once for each INVITE that reached it."""
+        self.cancelled: list[str] = []
+        """Those that it was asked to call no more."""
+        self._invites: dict[str, tuple[list[str], tuple[str, int]]] = {}
 
     async def __aenter__(self) -> Self:
         where = (self.address.host, self.address.port)
@@ -34,6 +38,8 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
         """Refuses all calls, but answers OPTIONS."""
         self.to_invite, self.to_options = "503 Service Unavailable", "200 OK"
         self.called.clear()
+        self.cancelled.clear()
+        self._invites.clear()
 
     def says_nothing(self) -> None:
         self.to_invite = self.to_options = None
@@ -44,13 +50,31 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, sender: tuple[str, int]) -> None:
         head = data.decode(errors="replace").partition("\r\n\r\n")[0].split("\r\n")
         method, uri, *_ = head[0].split(" ")
-        if method == "INVITE":
-            self.called.append(uri.removeprefix("sip:").partition("@")[0])
-        status = {"INVITE": self.to_invite, "OPTIONS": self.to_options}.get(method)
+        if method in ("INVITE", "CANCEL"):
+            asked = self.called if method == "INVITE" else self.cancelled
+            asked.append(uri.removeprefix("sip:").partition("@")[0])
+        status = {"INVITE": self.to_invite, "OPTIONS": self.to_options, "CANCEL": "200 OK"}.get(method)
         if status is not None:
-            copied = [_tagged(line) for line in head[1:] if _COPIED.match(line)]
-            response = "\r\n".join([f"SIP/2.0 {status}", *copied, "Content-Length: 0", "", ""])
-            self._transport.sendto(response.encode(), sender)
+            self._answer(head[1:], status, sender)
+        if method == "INVITE":
+            self._invites[_call_id(head)] = head[1:], sender
+        elif method == "CANCEL" and (invite := self._invites.pop(_call_id(head), None)):
+            self._answer(invite[0], "487 Request Terminated", sender)
+
+    def ends_calls(self, status: str) -> None:
+        """Gives this final response to all calls that it has not ended yet."""
+        for request, sender in self._invites.values():
+            self._answer(request, status, sender)
+        self._invites.clear()
+
+    def _answer(self, request: Sequence[str], status: str, sender: tuple[str, int]) -> None:
+        copied = [_tagged(line) for line in request if _COPIED.match(line)]
+        response = "\r\n".join([f"SIP/2.0 {status}", *copied, "Content-Length: 0", "", ""])
+        self._transport.sendto(response.encode(), sender)
+
+
+def _call_id(head: Sequence[str]) -> str:
+    return next(line for line in head if line.lower().startswith("call-id"))
 
 
 def _tagged(header: str) -> str:

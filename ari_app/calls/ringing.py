@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import zip_longest
 
 from ari_app.ari import HungUp, Leg
+from ari_app.calls import trunks
 from ari_app.calls.attempt import Attempt
-from ari_app.calls.trunks import first_reply, in_order
 from oncall.causes import is_of_the_trunk
 from oncall.outcomes import EventKind
 from oncall.plan import ContactKind
@@ -32,21 +32,22 @@ async def picked_up(attempt: Attempt) -> AsyncIterator[Leg]:
         return
     desk, first_id = attempt.call.desk, attempt.leg_id
     deadline = asyncio.get_running_loop().time() + attempt.method.ring_seconds
-    trunks = await _trunks(attempt)
-    attempt.tell(EventKind.RING, reason=_why(attempt, trunks))
-    for number, (trunk, following) in enumerate(zip_longest(trunks, trunks[1:]), 1):
+    ways = await _ways(attempt)
+    attempt.tell(EventKind.RING, reason=_why(attempt, ways))
+    for number, (trunk, following) in enumerate(zip_longest(ways, ways[1:]), 1):
         attempt.leg_id = first_id if number == 1 else f"{first_id}.{number}"
         leg = await desk.ring(attempt, trunk)
         try:
             async with _held(attempt, leg):
-                await _until_picked_up(attempt, leg, trunk, deadline)
+                await _until_picked_up(attempt, leg, _patience(attempt, trunk, following), deadline)
                 yield leg
                 return
         except HungUp as end:
             if end.leg_id == leg.id:
                 attempt.hangup = end.hangup
-            # Once it rings, the trunk has done its part: what comes then is the person's doing.
-            rang = leg.channel.state in ("Ringing", "Up")
+            # Once it rings (180), or may (183: ring-back or an announcement in the sound), the trunk has done its part:
+            # what comes then is the person's doing, and nobody is rung again who has just heard it ring.
+            rang = leg.ringing.is_set() or leg.in_hand
             if following is None or rang or not is_of_the_trunk(end.hangup.q850, end.hangup.sip):
                 raise
             reason = attempt.call.words(f"{trunk} en défaut, essai par {following}", f"{trunk} failed, now {following}")
@@ -63,32 +64,40 @@ async def _held(attempt: Attempt, leg: Leg) -> AsyncIterator[Leg]:
         attempt.hangup = leg.hangup_cause
 
 
-async def _trunks(attempt: Attempt) -> Sequence[str | None]:
+async def _ways(attempt: Attempt) -> Sequence[str | None]:
     """By which trunks to try, in order; the phones registered with us need none.
 
     A number when the site has no trunk leads nowhere: Asterisk says so, and the hunt goes on.
     """
     if attempt.method.kind is ContactKind.SIP:
         return (None,)
-    return await in_order(attempt.call.desk.ari, attempt.call.plan.trunks) or ("none",)
+    return await trunks.in_order(attempt.call.desk.ari, attempt.call.plan.trunks) or ("none",)
 
 
-def _why(attempt: Attempt, trunks: Sequence[str | None]) -> str:
+def _why(attempt: Attempt, ways: Sequence[str | None]) -> str:
     method, known = attempt.method, attempt.call.plan.trunks
     way = [f"{method.kind} {method.address}"]
-    if len(known) > 1 and trunks[0] is not None:
-        way.append(attempt.call.words(f"par {trunks[0]}", f"by {trunks[0]}"))
-        if trunks[0] != known[0]:
+    if len(known) > 1 and ways[0] is not None:
+        way.append(attempt.call.words(f"par {ways[0]}", f"by {ways[0]}"))
+        if ways[0] != known[0]:
             way.append(attempt.call.words(f"{known[0]} ne répond pas", f"{known[0]} does not answer"))
     return f"{attempt.candidate.reason} ({', '.join(way)})"
 
 
-async def _until_picked_up(attempt: Attempt, leg: Leg, trunk: str | None, deadline: float) -> None:
+def _patience(attempt: Attempt, trunk: str | None, following: str | None) -> float | None:
+    """How long the first reply may take; None where it is waited for as long as the rest: from a phone of ours, unless
+    it has just vanished."""
+    if trunk is None:
+        return trunks.SILENT_SECONDS if attempt.method.id in attempt.call.lost_on else None
+    return trunks.LAST_SILENT_SECONDS if following is None else trunks.SILENT_SECONDS
+
+
+async def _until_picked_up(attempt: Attempt, leg: Leg, patience: float | None, deadline: float) -> None:
     ringing = asyncio.create_task(_tell_ringing(attempt, leg))
     try:
         async with asyncio.timeout_at(deadline):
-            if trunk is not None or attempt.method.id in attempt.call.lost_on:
-                await first_reply(attempt.call.desk.ari, leg)
+            if patience is not None:
+                await trunks.first_reply(attempt.call.desk.ari, leg, patience)
             await leg.answered()
     finally:
         ringing.cancel()

@@ -10,8 +10,11 @@ from contextlib import suppress
 from ari_app.ari import Ari, AriError, Hangup, HungUp, Leg
 
 SILENT_SECONDS = 4.0
-"""How long a trunk may leave an INVITE without any reply, even "100 Trying": it has then been sent four times
-(RFC 3261, 17.1.1.2: after 0, 0.5, 1.5 and 3.5 s). Asterisk itself would go on for 32 s."""
+"""How long a trunk may leave an INVITE without any reply, even "100 Trying", before the next trunk is tried: it has
+then been sent four times (RFC 3261, 17.1.1.2: after 0, 0.5, 1.5 and 3.5 s)."""
+LAST_SILENT_SECONDS = 10.0
+"""The same where there is no further trunk: the sixth would be sent after 15.5 s. Asterisk itself goes on for 32 s,
+also after we have hung up; a trunk that replies then is sent CANCEL at once."""
 
 RECOVERY_ON_TIMER_EXPIRY = 102
 """The Q.850 cause of a call whose other side says nothing."""
@@ -28,16 +31,16 @@ async def in_order(ari: Ari, trunks: Sequence[str]) -> list[str]:
     return sorted(trunks, key=dict(zip(trunks, silent, strict=True)).__getitem__)
 
 
-async def first_reply(ari: Ari, leg: Leg) -> None:
+async def first_reply(ari: Ari, leg: Leg, within: float) -> None:
     """Returns once the trunk, or phone, has replied to the leg's INVITE; ``leg`` may ring then, or not yet.
 
     ARI tells nothing of "100 Trying", but Asterisk keeps the last response of each channel.
 
     Raises:
-        HungUp: it has not replied in SILENT_SECONDS (then the leg is still to be hung up), or the leg ended.
+        HungUp: it has not replied ``within`` so many seconds (then the leg is still to be hung up), or the leg ended.
     """
     with suppress(TimeoutError):
-        async with asyncio.timeout(SILENT_SECONDS):
+        async with asyncio.timeout(within):
             await leg.answered()
     if leg.in_hand or leg.ringing.is_set():
         return

@@ -10,7 +10,7 @@ import pytest_asyncio
 from db.models import CallEvent
 from lab.party import Caller
 from lab.trace import Trace
-from lab.waiting import eventually
+from lab.waiting import eventually, until
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
 from vigie.checks import Finding, Verdict, examine
@@ -31,6 +31,7 @@ async def preferring_the_wrong_one(world: World) -> AsyncIterator[World]:
         world.disorder.called.clear()
         yield world
     finally:
+        world.disorder.in_its_usual_disorder()
         await import_site(world.engine, world.site, prune=True)
         await eventually(lambda: _tries(world, "lab"), within=5, hoped="the other trunk is tried first", grain=0)
 
@@ -115,3 +116,45 @@ async def test_a_trunk_that_falls_silent_is_left_then_skipped_and_used_again_whe
     await _watched(world, Verdict.GOOD)
     back = await _rung_in_vain(world)
     assert [event.sip for event in _failures(back)] == [503]
+
+
+async def test_who_may_have_heard_it_ring_is_not_rung_again_by_the_next_trunk(preferring_the_wrong_one: World) -> None:
+    """183 is a ringing tone in the sound, or an announcement: nobody can tell, so a 503 after it is the person's."""
+    world = preferring_the_wrong_one
+    rung_before = len(world.mobile(FRANKS_MOBILE).calls)
+    world.disorder.to_invite = "183 Session Progress"
+    caller = await world.call("mobile")
+    await until(
+        lambda: bool(world.disorder.called), within=10, hoped="the first trunk is asked", instead=lambda: "it is not"
+    )
+    await eventually(lambda: _is_ringing(world, caller), within=10, hoped="the journal says that it rings")
+    world.disorder.ends_calls("503 Service Unavailable")
+    await world.phone("carol").rings()
+    await caller.hangs_up()
+
+    trace = await world.trace(caller)
+    assert trace.dispositions == [("Frank", Disposition.UNREACHABLE), ("Carol", Disposition.CALLER_GONE)]
+    assert _failures(trace) == []
+    assert len(world.mobile(FRANKS_MOBILE).calls) == rung_before
+
+
+async def test_a_trunk_that_replies_after_it_was_given_up_is_told_so_at_once(preferring_the_wrong_one: World) -> None:
+    """Asterisk goes on sending the INVITE for 32 s (it may not send CANCEL before a reply: RFC 3261, 9.1)."""
+    world = preferring_the_wrong_one
+    world.disorder.to_invite = None
+    caller = await _calls_frank(world)
+    world.disorder.to_invite = "180 Ringing"
+    await until(
+        lambda: world.disorder.cancelled == [FRANKS_MOBILE],
+        within=15,
+        hoped="the late trunk is sent CANCEL",
+        instead=lambda: f"cancelled: {world.disorder.cancelled}",
+    )
+    await caller.hangs_up()
+
+
+async def _is_ringing(world: World, caller: Caller) -> str:
+    try:
+        return "" if EventKind.RINGING in (await world.story(caller)).kinds else "nothing rings"
+    except AssertionError as not_yet:
+        return str(not_yet)

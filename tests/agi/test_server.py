@@ -145,8 +145,8 @@ async def test_what_asterisk_answers_is_understood(
 @pytest.mark.parametrize(
     ("variables", "rang"),
     [
-        ("|||17|SIP 486 Busy Here", Rang(q850=17, sip=486)),
-        ("|||19|", Rang(q850=19)),
+        ("|||||17|SIP 486 Busy Here", Rang(q850=17, sip=486)),
+        ("|||||19|", Rang(q850=19)),
         ("1768215600||||", Rang(picked_up=None)),
     ],
 )

@@ -30,6 +30,7 @@ def office(office: Office) -> Office:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trunks_module, "SILENT_SECONDS", 0.01)
+    monkeypatch.setattr(trunks_module, "LAST_SILENT_SECONDS", 0.5)
 
 
 def told(office: Office, kind: EventKind) -> list[CallEvent]:
@@ -142,15 +143,33 @@ async def test_a_trunk_that_is_trying_is_waited_for(office: Office) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_lone_trunk_that_says_nothing_is_not_waited_for_either(office: Office) -> None:
+async def test_a_lone_trunk_that_says_nothing_is_waited_for_longer_but_not_for_ever(office: Office) -> None:
     office.plan = replace(office.plan, trunks=("first",))
+    clock = asyncio.get_running_loop().time
+    began = clock()
     caller = await office.call()
     (await office.asterisk.rung(FIRST)).replied = False
     await office.asterisk.rung("PJSIP/bob")
+    assert clock() - began > trunks_module.LAST_SILENT_SECONDS
     assert office.paper.dispositions() == [("Alice", "unreachable")]
     (closed,) = (record for record in office.paper if isinstance(record, AttemptClosed))
     assert closed.q850 == 102
     caller.hangs_up()
+    await office.over()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_lone_trunk_that_takes_its_time_is_not_given_up(office: Office) -> None:
+    office.plan = replace(office.plan, trunks=("first",))
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    caller = await office.call()
+    alice = await office.asterisk.rung(FIRST)
+    alice.replied = False
+    await until(lambda: clock() > began + 0.1, "more than the time after which another trunk would be tried")
+    alice.answers().presses("1")
+    await until(lambda: caller.bridged_with == {alice.channel.id}, "they are connected")
+    alice.hangs_up()
     await office.over()
 
 
