@@ -15,6 +15,7 @@ from db.engine import make_engine
 from db.journal import Journal
 from db.records import Record
 from db.snapshot import SnapshotStore
+from lasting import beside
 from voice.prompts import Phrase, Prompts
 
 log = logging.getLogger(__name__)
@@ -76,25 +77,16 @@ async def run_fallback(settings: FallbackSettings, stop: asyncio.Event, on_ready
     )
 
     server = AgiServer(settings.port, settings.password, lambda caller: serve(caller, means))
-    tasks = [
-        asyncio.create_task(duty, name=name)
-        for name, duty in {
-            "journal": journal.run(),
-            "upkeep": upkeep.run(),
-            "beat": upkeep.beat(),
-            "server": server.run(),
-            "stop": stop.wait(),
-        }.items()
-    ]
-    on_ready(f"serving calls without a worker on {HOST}:{settings.port}")
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        async with (
+            beside("the journal", journal.run),
+            beside("the upkeep", upkeep.run),
+            beside("giving signs of life", upkeep.beat),
+            server.serving(),
+        ):
+            on_ready(f"serving calls without a worker on {HOST}:{settings.port}")
+            await stop.wait()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
         await engine.dispose()
 
 

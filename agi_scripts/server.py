@@ -5,13 +5,14 @@ import hmac
 import logging
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import BinaryIO, Final, NoReturn, TextIO
 
 from agi_scripts.channel import CallerChannel
 from agi_scripts.errors import FallbackError, LinkLost
 from db.errors import SnapshotError
+from lasting import beside
 from oncall.errors import OnCallError
 
 log = logging.getLogger(__name__)
@@ -34,22 +35,27 @@ class AgiServer:
         self._listener = socket.create_server((HOST, port), backlog=BACKLOG)  # with SO_REUSEADDR
         self._listener.setblocking(False)
 
-    async def run(self) -> NoReturn:
-        """Serves calls until cancelled. Those in progress go on; without this process the dialplan carries them on."""
-        loop = asyncio.get_running_loop()
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """While inside, calls are served; those in progress then go on, or are carried on by the dialplan."""
         try:
-            while True:
-                connection, (host, _) = await loop.sock_accept(self._listener)
-                if host != HOST:
-                    log.warning("refused a connection from %s", host)
-                    connection.close()
-                elif not self._threads.acquire(blocking=False):
-                    log.error("%d calls at once are too many: this one is left to the dialplan", MOST_CALLS)
-                    connection.close()
-                else:
-                    threading.Thread(target=self._take, args=(connection,), name="call", daemon=True).start()
+            async with beside("serving calls", self._accept):
+                yield
         finally:
             self._listener.close()
+
+    async def _accept(self) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, (host, _) = await loop.sock_accept(self._listener)
+            if host != HOST:
+                log.warning("refused a connection from %s", host)
+                connection.close()
+            elif not self._threads.acquire(blocking=False):
+                log.error("%d calls at once are too many: this one is left to the dialplan", MOST_CALLS)
+                connection.close()
+            else:
+                threading.Thread(target=self._take, args=(connection,), name="call", daemon=True).start()
 
     def _take(self, connection: socket.socket) -> None:
         try:

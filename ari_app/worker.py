@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -23,6 +24,7 @@ from ari_app.routing import CurrentTable
 from db.engine import make_engine
 from db.journal import Journal
 from db.snapshot import SnapshotStore
+from lasting import beside
 from voice.prompts import Prompts
 
 log = logging.getLogger(__name__)
@@ -153,21 +155,27 @@ class Worker:
         await ari.run()
 
     async def _work(self, stop: asyncio.Task[Literal[True]]) -> None:
-        journal = asyncio.create_task(self._journal.run(), name="journal")
-        routing = asyncio.create_task(self._table.keep_fresh(self._settings.database_url), name="routing")
-        aftermath = asyncio.create_task(Aftermath(self._desks, self._engine, self._journal).run(), name="aftermath")
+        aftermath = Aftermath(self._desks, self._engine, self._journal)
+        async with (
+            beside("the journal", self._journal.run),
+            beside("following the rota", partial(self._table.keep_fresh, self._settings.database_url)),
+            beside("tidying up", aftermath.run),
+        ):
+            await self._serve_until(stop)
+
+    async def _serve_until(self, stop: asyncio.Task[Literal[True]]) -> None:
+        """Serves calls until ``stop`` is over, or an Asterisk will not have us, which is raised."""
         asterisks = zip(self._settings.asterisks, self._desks, strict=True)
-        links = [asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks]
-        services = {journal, routing, aftermath, *links}
+        links = {asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks}
         try:
-            done, _ = await asyncio.wait({stop, *services}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({stop, *links}, return_when=asyncio.FIRST_COMPLETED)
             await self._drain()
-            for service in done - {stop}:
-                service.result()
+            for link in done - {stop}:
+                link.result()
         finally:
-            for task in services:
-                task.cancel()
-            await asyncio.wait(services)
+            for link in links:
+                link.cancel()
+            await asyncio.wait(links)
 
     async def _on_connected(self, ari: Ari) -> None:
         await self._presence.look(ari)

@@ -15,6 +15,7 @@ from uuid import UUID
 from jinja2 import TemplateError
 
 from db.errors import DatabaseError
+from lasting import beside
 from notify.backoff import Backoff
 from notify.errors import ServerUnavailable, TooBig, TransportError
 from notify.messages import Message, MessageWriter, Recipient
@@ -163,12 +164,8 @@ class Sender:
                 with suppress(DatabaseError):
                     await self._outbox.renew(parcel)
 
-        renewing = asyncio.create_task(renew())
-        try:
+        async with beside(f"claiming message {parcel.id}", renew):
             yield
-        finally:
-            renewing.cancel()
-            await asyncio.wait({renewing})
 
     async def _settle_interrupted(self) -> None:
         """Acknowledged messages are sent, whatever became of their rows; the others that were in hand are due again."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from db.engine import make_engine
 from db.errors import DatabaseError
 from db.listen import listen
 from db.models import OUTBOX_CHANNEL
+from lasting import beside
 from notify.email import EmailTransport, parse_sender
 from notify.messages import MessageWriter
 from notify.outbox import Outbox
@@ -77,20 +79,22 @@ async def run_scheduler(
     mail = Duty("sending mail", sender.send_due)
     clock = _alarm_clock(mail, settings.tick_seconds)
     clock.add_job(keep_short, "interval", args=[settings.logs], seconds=LOG_SECONDS)
-    attending = asyncio.create_task(mail.attend(stop))
-    hints = asyncio.create_task(_ring_on_hints(settings.database_url, mail))
+    attending, stopping = asyncio.create_task(mail.attend(stop)), asyncio.create_task(stop.wait())
     try:
-        log.info("mail leaves through %s", server)
-        on_ready(f"mail leaves through {server}")
-        await stop.wait()
-        sender.stop()
-        await mail.ring()
-        await asyncio.wait({attending}, timeout=GRACE_SECONDS)
+        async with beside("listening for mail", partial(_ring_on_hints, settings.database_url, mail)):
+            log.info("mail leaves through %s", server)
+            on_ready(f"mail leaves through {server}")
+            await asyncio.wait({attending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            sender.stop()
+            await mail.ring()
+            await asyncio.wait({attending}, timeout=GRACE_SECONDS)
+        if attending.done():
+            attending.result()  # a fault of ours ends this process, which is started again
     finally:
         clock.shutdown(wait=False)
-        for task in (attending, hints):
+        for task in (attending, stopping):
             task.cancel()
-        await asyncio.wait({attending, hints})
+        await asyncio.wait({attending, stopping})
         with suppress(DatabaseError):  # then the claims run out by themselves
             await sender.close()
         await engine.dispose()

@@ -215,4 +215,4 @@ def read_settings() -> Settings:
 
 def _no_such(name: str, known: list[str]) -> str:
     alike = get_close_matches(name, known, n=1)
-    return f"no such setting; is {alike[0]} meant?" if alike else "no such setting"
+    return f"no such setting ({alike[0]}?)" if alike else "no such setting"

@@ -8,8 +8,10 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final, NoReturn
+
+from lasting import beside
 
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """The environment in which the supervisor says where and how often it wants to hear from us, and nobody else."""
@@ -34,9 +36,14 @@ class Supervisor:
         """We were told to stop, and finish what is in progress."""
         self._say("STOPPING=1", "STATUS=finishing what is in progress")
 
-    async def beat(self) -> None:
+    @property
+    def listens(self) -> bool:
+        """Whether anybody wants to hear from us."""
+        return bool(self._address and self._silence)
+
+    async def beat(self) -> NoReturn:
         """Says that we live, twice in the longest silence that is allowed, for ever."""
-        while self._address and self._silence:
+        while True:
             # Said again lest it was lost. Before, the silence allowed is how long we may take, anew with each word.
             self._say("WATCHDOG=1", "READY=1" if self._ready else f"EXTEND_TIMEOUT_USEC={self._silence}")
             await asyncio.sleep(self._silence / 2e6)
@@ -55,14 +62,14 @@ async def supervised(stopping: asyncio.Event) -> AsyncIterator[Supervisor]:
     """Our supervisor, who hears for the time of the block that we live, and of ``stopping`` once it is set."""
     supervisor = Supervisor(os.environ)
 
-    async def tell() -> None:
+    async def tell() -> NoReturn:
         await stopping.wait()
         supervisor.stopping()
+        while True:
+            await asyncio.Event().wait()
 
-    tasks = [asyncio.create_task(supervisor.beat()), asyncio.create_task(tell())]
-    try:
+    async with AsyncExitStack() as speaking:
+        await speaking.enter_async_context(beside("saying that we stop", tell))
+        if supervisor.listens:
+            await speaking.enter_async_context(beside("saying that we live", supervisor.beat))
         yield supervisor
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import convert, json
+
+from lasting import beside
 
 from .bridge import Bridge
 from .claim import claim
@@ -101,12 +104,11 @@ class Ari:
         Raises:
             AriRefused: Asterisk will not have us; trying again would not help.
         """
-        beating = asyncio.create_task(self._pulse.run(lambda: self._link.connected)) if self._pulse else None
-        try:
+        async with AsyncExitStack() as beating:
+            if self._pulse is not None:
+                live = partial(self._pulse.run, lambda: self._link.connected)
+                await beating.enter_async_context(beside("giving signs of life", live))
             await self._link.run()
-        finally:
-            if beating is not None:
-                beating.cancel()
 
     async def request(self, method: str, uri: str, /, *, body: Any = None, once: bool = False, **query: Any) -> Any:
         """The decoded body of the reply; None if it has none. Query values of None are left out.

@@ -176,7 +176,8 @@ async def test_a_reload_that_fails_is_tried_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As when Asterisk is in the midst of another one."""
-    command, refusals = AsteriskServer.command, [ProgramFailed("Asterisk is busy."), TimeoutError()]
+    command = AsteriskServer.command
+    refusals = [ZeroDivisionError("a mistake of ours"), ProgramFailed("Asterisk is busy."), TimeoutError()]
 
     async def refused(asterisk: AsteriskServer, text: str) -> str:
         if text.startswith("module reload") and refusals:
@@ -189,7 +190,13 @@ async def test_a_reload_that_fails_is_tried_again(
     monkeypatch.setattr("vigie.stack.telephony.FIRST_RETRY_SECONDS", 0.1)
     await has_site(stack, "people: {zoe: {name: Zoé, contact_methods: [{sip: zoe}]}}")
     await asterisk_says(stack, "pjsip show endpoints", "zoe", without="zoe2")
-    for reason in ("Asterisk is busy.", "does not say whether it has reloaded", "already in progress"):
+    assert "following trunks and phones has failed and is begun again" in caplog.text
+    for reason in (
+        "a mistake of ours",
+        "Asterisk is busy.",
+        "does not say whether it has reloaded",
+        "already in progress",
+    ):
         assert reason in caplog.text
 
 

@@ -42,10 +42,8 @@ class Server:
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[Server]:
     server = Server()
-    running = asyncio.create_task(server.agi.run())
-    yield server
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    async with server.agi.serving():
+        yield server
 
 
 async def call(server: Server, *answers: str, password: str = PASSWORD, source: str = "127.0.0.1") -> list[str]:

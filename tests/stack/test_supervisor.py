@@ -49,9 +49,19 @@ async def test_a_life_as_the_supervisor_hears_it(heard: socket.socket, monkeypat
 
 
 @pytest.mark.parametrize("silence", [{}, {"WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"}], ids=["no", "another's"])
-async def test_where_no_beats_are_wanted_there_are_none(silence: dict[str, str]) -> None:
-    async with asyncio.timeout(1):
-        await Supervisor({"NOTIFY_SOCKET": "/nowhere", **silence}).beat()
+async def test_where_no_beats_are_wanted_there_are_none(
+    silence: dict[str, str], heard: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in silence.items():
+        monkeypatch.setenv(name, value)
+    stopping = asyncio.Event()
+    async with supervised(stopping):
+        await asyncio.sleep(0)  # a beat would be given now
+        stopping.set()
+        said = await asyncio.get_running_loop().run_in_executor(None, words, heard)
+    assert said[0] == "STOPPING=1", "the first that is heard"
 
 
 @pytest.mark.parametrize("address", ["", "/nowhere", "@vigie-nobody"])

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "voice": set(),
     "db": {"lasting", "oncall"},
     "notify": {"lasting", "oncall", "db"},
-    "ari_app.ari": set(),
+    "ari_app.ari": {"lasting"},
     "ari_app": {"lasting", "oncall", "voice", "db", "notify", "ari_app.ari"},
     "scheduler": {"lasting", "oncall", "db", "notify"},
     "agi_scripts": {"lasting", "oncall", "voice", "db", "notify"},

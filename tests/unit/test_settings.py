@@ -76,7 +76,7 @@ def test_an_unknown_setting_is_refused_together_with_the_wrong_ones(monkeypatch:
         read_settings()
     assert "VIGIE_WORKER: no such setting" in refusal.value.problem
     assert "VIGIE_REGION: " in refusal.value.problem
-    assert refusal.value.problem.startswith("VIGIE_WORKER: no such setting; is VIGIE_WORKERS meant?")
+    assert refusal.value.problem.startswith("VIGIE_WORKER: no such setting (VIGIE_WORKERS?)")
     assert "VIGIE_AGI_PORT" not in str(refusal.value), "the list of all is for those who ask"
 
 

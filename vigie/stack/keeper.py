@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from db.errors import DatabaseError
+from lasting import persist
 from vigie.errors import NotReady, StackError, VigieError
 from vigie.stack.process import Child
 
@@ -61,7 +63,8 @@ class Keeper:
     async def start(self) -> None:
         """Returns when it is ready. Raises why it is not, and goes on trying nevertheless, until :meth:`stop`."""
         outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        self._keeping = asyncio.create_task(self._keep(outcome), name=f"keep {self.name}")
+        name = f"keep {self.name}"
+        self._keeping = asyncio.create_task(persist(name, partial(self._keep, outcome)), name=name)
         self._keeping.add_done_callback(lambda _: outcome.cancel())
         if (failure := await outcome) is not None:
             raise failure
@@ -88,6 +91,7 @@ class Keeper:
     async def _keep(self, outcome: asyncio.Future[Exception | None]) -> None:
         clock = asyncio.get_running_loop().time
         pause = FIRST_PAUSE
+        self.kill()  # what a keeping that failed has left
         failure = await self._try()
         if not outcome.done():
             outcome.set_result(failure)
