@@ -6,6 +6,7 @@ Each table is kept on disk as a snapshot, and a process that starts while the da
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
@@ -33,6 +34,8 @@ GATHER_SECONDS: Final = 0.2
 """How long changes are gathered after the first: several at once, as those of an import, cost no more than one."""
 SNAPSHOT_SECONDS: Final = 2
 """The shortest time between two snapshots."""
+SWITCH_SECONDS: Final = 0.001
+"""How soon a thread that works on a table lets the event loop, which serves calls, go on; Python's own is 5 ms."""
 HORIZON: Final = timedelta(days=8)
 _PAST: Final = timedelta(hours=1)
 _STEP: Final = timedelta(hours=1)
@@ -53,7 +56,7 @@ class CurrentTable:
         """Set while there is a table of which there is no snapshot."""
         self._faults: tuple[str, ...] = ()
         self._checked = False
-        self._is_frozen = False
+        self._is_settled = False
         self._is_fresh = False
         """Whether the last attempt at reading the database gave the table."""
 
@@ -156,10 +159,11 @@ class CurrentTable:
 
     def _adopt(self, table: RoutingTable) -> None:
         self._table = table
-        if not self._is_frozen:
-            self._is_frozen = True
+        if not self._is_settled:
+            self._is_settled = True
             gc.collect()
             gc.freeze()  # what a worker has from the start must not be walked by the collector during calls
+            sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _step(at: datetime) -> datetime:

@@ -167,7 +167,7 @@ async def test_the_example_routes_a_call(site: AsyncEngine) -> None:
         ["Carol Petit"],
     ]
     assert plan.trunks == ("carrier",)
-    assert RoutingTable.from_bytes((await table_of(site)).to_bytes()) == await table_of(site)
+    assert RoutingTable.from_bytes(b"".join((await table_of(site)).encoded())) == await table_of(site)
 
 
 async def test_an_import_is_heard_by_those_who_listen(engine: AsyncEngine, database_url: str) -> None:

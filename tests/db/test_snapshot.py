@@ -133,7 +133,7 @@ def test_a_table_that_this_version_does_not_understand_is_refused(
     kept: SnapshotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(RoutingTable, "to_bytes", lambda self: b'{"since": "of another shape"}')
+        patch.setattr(RoutingTable, "encoded", lambda self: [b'{"since": "of another shape"}'])
         kept.write(table_of("Carol"), MONDAY)
     snapshot = kept.read()
     assert snapshot.table == table_of("Bob")
