@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 FIRST_EVENT: Final = {Route.AGI: 300_000_000, Route.DIALPLAN: 310_000_000}
 """Each rung's events come after those of the rungs above, which may have begun to tell the same call."""
+LOST: Final = "lost"
+"""What the dialplan notes in place of the key pressed by somebody who took the call, and whose sound was then lost."""
 GENERATION: Final = {Route.AGI: 30_000, Route.DIALPLAN: 31_000}
 """Each rung's word on how a call or an attempt ended counts more than that of the rungs above."""
 
@@ -183,10 +185,12 @@ class Told:
         self._account.tell(kind, at, who=self._who, reason=reason, q850=q850, sip=sip)
 
     def answered(self, at: datetime, key: str = "") -> None:
-        """Somebody, or something, picked up, and pressed ``key``, if any."""
+        """Somebody, or something, picked up, and pressed ``key``, if any (or is LOST)."""
         self._account.put(AttemptAnswered(id=self.id, answered_at=at))
         self.tell(EventKind.LEG_ANSWERED, at)
-        if key:
+        if key == LOST:
+            self.tell(EventKind.SOUND_LOST, at)
+        elif key:
             self.tell(EventKind.DIGIT, at, self._account.words(f"touche {key}", f"pressed {key}"))
 
     def close(self, disposition: Disposition, at: datetime, *, q850: int | None = None, sip: int | None = None) -> None:

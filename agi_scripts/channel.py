@@ -104,6 +104,9 @@ class CallerChannel:
         except CommandFailed:
             pass  # the caller is there: the causes say why nobody was reached
         rang = _rang(self._evaluate(_RANG), caller_gone=gone)
+        if rang.taken and not gone:
+            self._do(self._agi.appexec, "Wait", "0.3")  # see [vigie-ended] in the dialplan
+            rang = _rang(self._evaluate(_RANG), caller_gone=False)
         self.set("VIGIE_TRYING", "")
         return rang
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid5
 
-from agi_scripts.account import Account, Arrival
+from agi_scripts.account import LOST, Account, Arrival
 from agi_scripts.scenario import seconds_recorded
 from db.records import Record
 from oncall.causes import disposition_of
@@ -135,6 +135,8 @@ def _outcome(facts: Facts, line: Line | None, recorded: float, cut: bool) -> Out
 def _disposition(tried: Tried) -> Disposition:
     if tried.taken:
         return Disposition.ACCEPTED
+    if tried.pressed == LOST:
+        return Disposition.SOUND_LOST
     if tried.picked_up:
         return Disposition.REFUSED if tried.pressed == "2" else Disposition.NOT_CONFIRMED
     if tried.status in ("CANCEL", ""):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agi_scripts.account import Account, Told
+from agi_scripts.account import LOST, Account, Told
 from agi_scripts.channel import Ask, Rang
 from agi_scripts.dialling import dial_strings
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
@@ -38,6 +38,8 @@ class Hunt:
         self._number = number
         self._account = account
         self._until = means.now() + timedelta(seconds=plan.max_hunt_seconds)
+        self._talked = timedelta()
+        """For how long the caller has talked with people whose sound was then lost: that is no time of the hunt's."""
 
     def run(self) -> bool:
         """True when somebody took the call and the conversation is over."""
@@ -57,7 +59,7 @@ class Hunt:
         return False
 
     def _left(self, until: datetime) -> int:
-        return int((until - self._means.now()).total_seconds())
+        return int((until + self._talked - self._means.now()).total_seconds())
 
     def _ring_step(self, step: PlanStep, round_: int) -> bool:
         until = self._until
@@ -78,8 +80,11 @@ class Hunt:
             seconds = min(method.ring_seconds, self._left(until))
             if seconds < LEAST_SECONDS:
                 return False
-            told = self._account.attempt(candidate, method, self._means.now(), round_=round_, step=step)
-            disposition = self._attempt_to_its_end(told, candidate, method, seconds)
+            for _ in range(2):  # whose sound was lost is rung again, once
+                told = self._account.attempt(candidate, method, self._means.now(), round_=round_, step=step)
+                disposition = self._attempt_to_its_end(told, candidate, method, seconds)
+                if disposition is not Disposition.SOUND_LOST:
+                    break
             if disposition in (Disposition.ACCEPTED, Disposition.REFUSED):
                 return disposition is Disposition.ACCEPTED
         return False
@@ -134,7 +139,16 @@ class Hunt:
         told.close(disposition, now, q850=rang.q850, sip=rang.sip)
         if rang.caller_gone:
             raise CallerGone
+        if disposition is Disposition.SOUND_LOST:
+            self._talked += now - (rang.picked_up or now)
+            self._tell_of_loss()
         return disposition
+
+    def _tell_of_loss(self) -> None:
+        try:
+            self._caller.play(self._means.speaker.phrase(prompts.CALLED_LOST, self._plan.line.language))
+        except CommandFailed as error:
+            log.warning("the caller could not be told: %s", error)
 
     def _ask(self, candidate: Candidate) -> Ask:
         """Who calls for which line, and what to press, in the language of the person called."""
@@ -156,6 +170,8 @@ def _disposition(rang: Rang) -> Disposition:
         return Disposition.ACCEPTED
     if rang.caller_gone:
         return Disposition.CALLER_GONE
+    if rang.key == LOST:
+        return Disposition.SOUND_LOST
     if rang.picked_up:
         return Disposition.REFUSED if rang.key == "2" else Disposition.NOT_CONFIRMED
     return disposition_of(rang.q850, rang.sip)

@@ -121,6 +121,7 @@ BUSY = f"-:1/12:{CAME}:{CAME + 25}::::BUSY:17"
 REFUSED = f"-:2/21:{CAME + 25}:{CAME + 30}:{CAME + 28}:2::ANSWER:16"
 MACHINE = f"-:2/21:{CAME + 25}:{CAME + 30}:{CAME + 28}:::ANSWER:16"
 TAKEN = f"-:3/31:{CAME + 30}:{CAME + 60}:{CAME + 32}:1:{CAME + 33}:ANSWER:16"
+LOST = f"-:3/31:{CAME + 30}:{CAME + 60}:{CAME + 32}:lost::ANSWER:16"
 GONE = f"-:3/31:{CAME + 30}:{CAME + 60}::::CANCEL:16"
 
 
@@ -169,6 +170,15 @@ def test_a_call_with_which_asterisk_ended_is_cut_unless_it_left_a_message(
     value = facts(RANG_OUT, asked=True)
     journal(read_facts(str(CALL), value), TABLE, tmp_path, "FR", journalled.records.append, cut=True)
     assert journalled.outcome is outcome
+
+
+def test_who_was_lost_has_not_hung_up() -> None:
+    journalled = told(facts(LOST, TAKEN))
+    assert [disposition for _, disposition in journalled.dispositions] == [
+        Disposition.SOUND_LOST,
+        Disposition.ACCEPTED,
+    ]
+    assert EventKind.SOUND_LOST in journalled.kinds
 
 
 def test_an_attempt_that_the_agi_began_is_ended_and_not_begun_again() -> None:

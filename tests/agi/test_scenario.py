@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agi_scripts.account import LOST
 from agi_scripts.errors import CommandFailed, LinkLost
 from db.errors import SnapshotMissing
 from oncall.errors import NotCovered
@@ -243,3 +244,22 @@ def test_nobody_at_all_leads_straight_to_the_message(caller: FakeCaller, tmp_pat
     assert not caller.rung
     assert EventKind.NOBODY_ON_CALL in journalled.kinds
     assert journalled.outcome is Outcome.NO_MESSAGE
+
+
+def test_who_took_the_call_and_was_lost_is_rung_again_and_the_conversation_is_no_time_of_the_hunt(
+    caller: FakeCaller, tmp_path: Path
+) -> None:
+    caller.talks = timedelta(hours=1)
+    caller.answers[SOFTPHONE] = [caller.picks_up(LOST), caller.picks_up("1", taken=True)]
+    told = served(caller, table, tmp_path)
+    assert told.dispositions == [("Alice", Disposition.SOUND_LOST), ("Alice", Disposition.ACCEPTED)]
+    assert EventKind.SOUND_LOST in told.kinds
+    assert prompts.CALLED_LOST.fr in caller.heard
+    assert told.outcome is Outcome.ANSWERED
+
+
+def test_who_is_lost_twice_is_followed_by_others(caller: FakeCaller, tmp_path: Path) -> None:
+    caller.answers[SOFTPHONE] = [caller.picks_up(LOST), caller.picks_up(LOST)]
+    caller.answers[FIRST_TRUNK] = caller.picks_up("1", taken=True)
+    told = served(caller, table, tmp_path)
+    assert told.dispositions == [*[("Alice", Disposition.SOUND_LOST)] * 2, ("Alice", Disposition.ACCEPTED)]

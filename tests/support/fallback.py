@@ -26,11 +26,14 @@ GONE = Rang(caller_gone=True)
 
 @dataclass
 class FakeCaller:
-    """A caller who dials ``did``; ``answers`` says how each ringing ends, by what is dialled (else nobody answers)."""
+    """A caller who dials ``did``; ``answers`` says how each ringing ends, by what is dialled (else nobody answers), or
+    how one after the other does."""
 
     did: str = "+33123456789"
     number: str = "0612345678"
-    answers: dict[str, Rang | Exception] = field(default_factory=dict)
+    answers: dict[str, Rang | Exception | list[Rang]] = field(default_factory=dict)
+    talks: timedelta = timedelta()
+    """How long each conversation lasts."""
     says_seconds: float = 0
     hangs_up_at: str = ""
     """The sound during which the caller hangs up."""
@@ -71,7 +74,9 @@ class FakeCaller:
         ended = self.answers.get(dial, Rang(q850=19))
         if isinstance(ended, Exception):
             raise ended
-        self.now += timedelta(seconds=1 if ended.sip else seconds)
+        if isinstance(ended, list):
+            ended = ended.pop(0)
+        self.now += self.talks if ended.picked_up else timedelta(seconds=1 if ended.sip else seconds)
         return ended
 
     def picks_up(self, key: str = "", *, taken: bool = False) -> Rang:

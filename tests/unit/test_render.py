@@ -77,7 +77,7 @@ def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None
     dialplan = configuration(CARRIER, phones=["alice"])["extensions.conf"]
     instructions = re.findall(r"^(?: same => n(?:\(\w+\))?|exten => [^,]+,\d+),(\w+)\((.*)\)", dialplan, re.MULTILINE)
     harmless = {"Set", "MSet", "StasisBroadcast", "Log", "Goto", "GotoIf", "NoOp", "Answer", "Playback", "Hangup"}
-    harmless |= {"AGI", "Gosub", "Return", "Read", "Record"}
+    harmless |= {"AGI", "Gosub", "Return", "Read", "Record", "Wait"}
     assert {application for application, _ in instructions} == harmless | {"Dial"}
     dialled = [arguments for application, arguments in instructions if application == "Dial"]
     assert dialled == [
