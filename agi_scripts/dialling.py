@@ -1,16 +1,21 @@
 """What is dialled to reach somebody. Only this makes what the fallback gives to Dial()."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from oncall.plan import ContactKind, ContactMethod
+from oncall.manner import Identity, Manner
+from oncall.plan import CallerIdShown, ContactKind, ContactMethod
+from oncall.routing import RoutingTable
 
 _SAFE: Final = re.compile(r"[A-Za-z0-9+._-]+")
 
 
-def dial_strings(method: ContactMethod, trunks: Sequence[str]) -> tuple[str, ...]:
-    """What to dial for a contact method, the next one when the one before fails: through each trunk in order.
+def dial_strings(
+    method: ContactMethod, trunks: Sequence[str], manner: Callable[[str], Manner], region: str
+) -> tuple[str, ...]:
+    """What to dial for a contact method, the next one when the one before fails: through each trunk in order, the
+    number written as that trunk wants it.
 
     None for an address that would say more to Asterisk than a user or number; the site file allows no such address.
     """
@@ -19,4 +24,21 @@ def dial_strings(method: ContactMethod, trunks: Sequence[str]) -> tuple[str, ...
         return (f"PJSIP/{method.address}@{method.address}",) if _SAFE.fullmatch(method.address) else ()
     if not _SAFE.fullmatch(method.address):
         return ()
-    return tuple(f"PJSIP/{method.address}@trunk-{trunk}" for trunk in trunks if _SAFE.fullmatch(trunk))
+    return tuple(
+        f"PJSIP/{manner(trunk).written(method.address, region)}@trunk-{trunk}"
+        for trunk in trunks
+        if _SAFE.fullmatch(trunk)
+    )
+
+
+def trunk_of(dial: str) -> str | None:
+    """The trunk by which a dial string goes; None for a phone of ours."""
+    return trunk if (trunk := dial.rpartition("@trunk-")[2]) != dial else None
+
+
+def shown_by(table: RoutingTable, method: ContactMethod, dial: str) -> CallerIdShown:
+    """Whose number is shown when this is dialled: the fallback shows a caller's by those trunks alone that take it as
+    it is, since it tries no number twice and adds no header."""
+    trunk = trunk_of(dial)
+    plain = trunk is None or table.manner(trunk).identity is Identity.CALLER
+    return method.shows if plain else CallerIdShown.LINE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agi_scripts.account import LOST, Account, Told
 from agi_scripts.channel import Ask, Rang
-from agi_scripts.dialling import dial_strings
+from agi_scripts.dialling import dial_strings, shown_by, trunk_of
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
 from oncall.causes import disposition_of, is_of_the_trunk
 from oncall.numbers import spoken
@@ -104,14 +104,16 @@ class Hunt:
     def _attempt(self, told: Told, candidate: Candidate, method: ContactMethod, seconds: int) -> Disposition:
         """Rings one contact method, by the next trunk when one fails, and tells how it ended."""
         line, number = self._plan.line, self._number
-        shown = number if method.shows is CallerIdShown.CALLER and number else line.number
-        self._caller.set("CALLERID(num)", shown)
+        table = self._means.table()
         ask = self._ask(candidate) if method.confirm else None
         note = f"{told.id}:{candidate.person.id}/{method.id}:{int(self._means.now().timestamp())}"
-        dials = self._answering_first(dial_strings(method, self._plan.trunks))
+        dials = self._answering_first(dial_strings(method, self._plan.trunks, table.manner, self._means.region))
         rang = Rang(q850=_NO_ROUTE)
         until = self._means.now() + timedelta(seconds=seconds)
         for dial in dials:
+            shown = number if shown_by(table, method, dial) is CallerIdShown.CALLER and number else line.number
+            written = table.manner(trunk_of(dial) or "").written(shown, self._means.region)
+            self._caller.set("CALLERID(num)", written)
             rang = self._caller.ring(dial, max(LEAST_SECONDS, self._left(until)), ask, note)
             if rang.caller_gone or rang.rang or rang.picked_up or dial == dials[-1]:
                 break

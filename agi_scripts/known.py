@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from agi_scripts.dialling import dial_strings
+from agi_scripts.dialling import dial_strings, shown_by
 from oncall.errors import NotCovered
 from oncall.numbers import spoken
 from oncall.plan import Plan
@@ -39,7 +39,7 @@ def known_numbers(table: RoutingTable, at: datetime, region: str) -> Entries:
         bounds = (rules.max_seconds, rules.silence_seconds, plan.max_hunt_seconds)
         about = (plan.line.language, plan.line.number, *bounds, _plain(plan.line.name))
         entries[LINES, line] = "|".join(map(str, about))
-        for position, who in zip(range(1, MOST + 1), _people(plan), strict=False):
+        for position, who in zip(range(1, MOST + 1), _people(plan, table, region), strict=False):
             entries[PEOPLE, f"{line}/{position}"] = who
     return entries
 
@@ -71,7 +71,7 @@ def next_change(table: RoutingTable, at: datetime) -> datetime | None:
     return min((edge for edge in (*edges, table.until) if edge > at), default=None)
 
 
-def _people(plan: Plan) -> Iterator[str]:
+def _people(plan: Plan, table: RoutingTable, region: str) -> Iterator[str]:
     """Every number of the plan once, in the order of the plan, and after it the same by each further trunk."""
     seen: set[int] = set()
     for candidate in (candidate for step in plan.steps for candidate in step.candidates):
@@ -81,8 +81,9 @@ def _people(plan: Plan) -> Iterator[str]:
                 continue
             seen.add(method.id)
             language = person.language if method.confirm else ""
-            for dial in dial_strings(method, plan.trunks):
-                yield f"{dial}|{method.ring_seconds}|{language}|{method.shows}|{person.id}/{method.id}"
+            for dial in dial_strings(method, plan.trunks, table.manner, region):
+                shows = shown_by(table, method, dial)
+                yield f"{dial}|{method.ring_seconds}|{language}|{shows}|{person.id}/{method.id}"
 
 
 def _forms(did: str, region: str) -> set[str]:

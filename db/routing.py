@@ -18,7 +18,7 @@ from oncall.errors import BadRule
 from oncall.plan import Person
 from oncall.policy import Policy
 from oncall.rotation import Rotation
-from oncall.routing import RoutedLine, RoutingInputs
+from oncall.routing import RoutedLine, RoutedTrunk, RoutingInputs
 from oncall.schedule import Absence, Override, Schedule
 
 T = TypeVar("T")
@@ -196,5 +196,5 @@ PARTS: Final[tuple[Part[Any], ...]] = (
         _understood(Policy),
     ),
     Part("absences", frozenset({"absence"}), queries.ABSENCES, _understood(Absence)),
-    Part("trunks", frozenset({"trunk"}), queries.TRUNKS, _understood(str)),
+    Part("trunks", frozenset({"trunk"}), queries.TRUNKS, _understood(RoutedTrunk)),
 )

@@ -115,4 +115,9 @@ FROM absence WHERE ends_at > :since AND starts_at < :until
 GROUP BY person_id / 100 ORDER BY person_id / 100
 """)
 
-TRUNKS: Final[TextClause] = _unless_known("SELECT coalesce(json_agg(slug ORDER BY position), '[]')::text FROM trunk")
+TRUNKS: Final[TextClause] = _unless_known("""
+    SELECT coalesce(json_agg(json_build_object(
+        'slug', slug,
+        'manner', json_build_object('number_form', number_form, 'identity', identity, 'host', host)
+    ) ORDER BY position), '[]')::text FROM trunk
+""")

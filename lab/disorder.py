@@ -22,6 +22,8 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
         self.to_options: str | None = "200 OK"
         self.called: list[str] = []
         """The numbers it was asked to call, each once for each INVITE that reached it."""
+        self.invites: list[str] = []
+        """Those INVITEs, up to their bodies."""
         self.cancelled: list[str] = []
         """Those that it was asked to call no more."""
         self._invites: dict[str, tuple[list[str], tuple[str, int]]] = {}
@@ -38,6 +40,7 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
         """Refuses all calls, but answers OPTIONS."""
         self.to_invite, self.to_options = "503 Service Unavailable", "200 OK"
         self.called.clear()
+        self.invites.clear()
         self.cancelled.clear()
         self._invites.clear()
 
@@ -57,6 +60,7 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
         if status is not None:
             self._answer(head[1:], status, sender)
         if method == "INVITE":
+            self.invites.append("\r\n".join([*head, ""]))
             self._invites[_call_id(head)] = head[1:], sender
         elif method == "CANCEL" and (invite := self._invites.pop(_call_id(head), None)):
             self._answer(invite[0], "487 Request Terminated", sender)

@@ -6,7 +6,7 @@ Reading it costs a few look-ups and a bisection of shifts, however many lines, p
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -15,6 +15,7 @@ import msgspec
 
 from oncall import reasons
 from oncall.errors import BadTable, BrokenReference, NotCovered, UnknownLine, UnknownNumber
+from oncall.manner import NOTHING_SPECIAL, Manner
 from oncall.plan import Candidate, Line, Person, Plan, PlanStep
 from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors, Target, ThePerson
 from oncall.rota import Rota, Rotas
@@ -36,15 +37,21 @@ class RoutedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedTrunk:
+    slug: str
+    manner: Manner = NOTHING_SPECIAL
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingInputs:
-    """All that routing depends on, as it stands at one moment; ``trunks`` are slugs, the preferred one first."""
+    """All that routing depends on, as it stands at one moment; of ``trunks`` the preferred one comes first."""
 
     people: tuple[Person, ...]
     lines: tuple[RoutedLine, ...]
     schedules: tuple[Schedule, ...]
     policies: tuple[Policy, ...]
     absences: tuple[Absence, ...] = ()
-    trunks: tuple[str, ...] = ()
+    trunks: tuple[RoutedTrunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,11 @@ class RoutingTable:
     rotas: Mapping[int, Rota]
     people: Mapping[int, Person]
     trunks: tuple[str, ...]
+    manners: Mapping[str, Manner] = field(default_factory=dict)
+    """What each trunk wants; one that is not named here wants nothing in particular."""
+
+    def manner(self, trunk: str) -> Manner:
+        return self.manners.get(trunk, NOTHING_SPECIAL)
 
     def plan(self, number: str, at: datetime) -> Plan:
         """The plan of a call to ``number`` (E.164) that comes in at ``at``.
@@ -170,7 +182,8 @@ def build_table(
         policies={policy.id: policy for policy in inputs.policies},
         rotas=(known_rotas or Rotas()).of(inputs.schedules, inputs.absences, span),
         people={person.id: person for person in inputs.people},
-        trunks=inputs.trunks,
+        trunks=tuple(trunk.slug for trunk in inputs.trunks),
+        manners={trunk.slug: trunk.manner for trunk in inputs.trunks},
     )
 
 

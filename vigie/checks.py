@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import stat
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from notify.email import parse_sender
 from notify.errors import BadMailSetting
 from notify.smtp import SmtpServer
 from oncall.errors import OnCallError
+from oncall.manner import refusal_variable
 from oncall.routing import build_table
 from vigie.addresses import ari_urls, database_url
 from vigie.errors import Doubt, ProgramMissing, StackError, VigieError
@@ -37,6 +39,8 @@ from vigie.stack.telephony import make_asterisk
 TIME_ERROR = 5
 """What adjtimex(2) returns when nothing keeps the clock right."""
 ANSWER_SECONDS = 5
+REFUSED_SECONDS = 24 * 3600
+"""For so long it is told that a trunk has refused a caller's number."""
 LATE = timedelta(minutes=1)
 """How old a record of a call may be that is not in the database."""
 
@@ -229,6 +233,15 @@ async def _trunks(settings: Settings) -> str:
             f"No answer to OPTIONS from {', '.join(silent)}: numbers are called by other trunks first.",
             "Check its host, and that it can be reached from here. A carrier who takes calls but never answers OPTIONS "
             "is best named last.",
+        )
+    noted = {
+        slug: (await _asked(url, f"asterisk/variable?variable={refusal_variable(slug)}"))["value"] for slug in slugs
+    }
+    if refusing := [slug for slug, at in noted.items() if time.time() - int(at or 0) < REFUSED_SECONDS]:
+        raise Doubt(
+            f"{', '.join(refusing)} refuses callers' numbers: people called see the line's instead.",
+            "Ask the carrier in which form it wants them (README, My carrier wants), and set `identity` of the trunk; "
+            "`identity: line` never shows them.",
         )
     return f"{', '.join(slugs)} answer{'s' if len(slugs) == 1 else ''}"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,7 +12,9 @@ from ari_app.calls.call import Call
 from ari_app.calls.contact import VARIABLE, Contact
 from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence
+from ari_app.calls.trunks import Way
 from db.journal import Journal
+from oncall.manner import refusal_variable
 from oncall.plan import CallerIdShown
 from oncall.routing import RoutingTable
 from voice.prompts import Prompts
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _GRACE = 5
 """Seconds beyond the ring time after which Asterisk itself gives a leg up, should its worker be gone."""
+REFUSED_SECONDS = 3600.0
+"""For so long a trunk that has refused a caller's number is not shown another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +42,54 @@ class Desk:
     region: str
     calls: dict[Call, asyncio.Task[None]] = field(default_factory=dict)
     """Those in progress, with what serves them."""
+    refused: dict[str, float] = field(default_factory=dict)
+    """The trunks that have refused a caller's number, and when."""
 
-    async def ring(self, attempt: Attempt, trunk: str | None) -> Leg:
-        """A new leg that rings the attempt's contact method: a number by ``trunk``, or a phone registered with us."""
+    async def ring(self, attempt: Attempt, way: Way) -> Leg:
+        """A new leg that rings the attempt's contact method: a number by a trunk, or a phone registered with us."""
         call, method = attempt.call, attempt.method
         line = call.plan.line
-        shown = call.number if method.shows is CallerIdShown.CALLER and call.number else line.number
-        # A phone is named twice: one whose contact has ;maddr=TRUNK would otherwise choose the number called there.
-        endpoint = method.address if trunk is None else f"trunk-{trunk}"
+        variables = {
+            "VIGIE_CALL": str(call.id),
+            VARIABLE: str(Contact(attempt.candidate.person.id, method.id)),
+            "FORWARD_CONTEXT": "vigie-phones",  # a phone that answers SIP 302 leads nowhere
+        }
+        shows_caller = self.shows_caller(attempt, way)
+        shown = call.number if shows_caller and call.number else line.number
+        if way.trunk is None:
+            # Named twice: one whose contact has ;maddr=TRUNK would otherwise choose the number called there.
+            endpoint = f"PJSIP/{method.address}@{method.address}"
+        else:
+            manner = self.routing().manner(way.trunk)
+            endpoint = f"PJSIP/{manner.written(method.address, self.region)}@trunk-{way.trunk}"
+            shown = manner.written(shown, self.region)
+            if shows_caller:
+                headers = manner.headers(line.number, self.region)
+                variables |= {f"PJSIP_HEADER(add,{name})": value for name, value in headers.items()}
         return await self.ari.originate(
-            f"PJSIP/{method.address}@{endpoint}",
+            endpoint,
             leg_id=attempt.leg_id,
             caller_id=f'"{line.name.translate(_UNQUOTED)}" <{shown}>',
             timeout=method.ring_seconds + _GRACE,
-            variables={
-                "VIGIE_CALL": str(call.id),
-                VARIABLE: str(Contact(attempt.candidate.person.id, method.id)),
-                "FORWARD_CONTEXT": "vigie-phones",  # a phone that answers SIP 302 leads nowhere
-            },
+            variables=variables,
             originator=call.caller.id,
+        )
+
+    def shows_caller(self, attempt: Attempt, way: Way) -> bool:
+        """Whether the person called sees the caller's number: it is known, wanted, and the trunk lets it through."""
+        if attempt.method.shows is not CallerIdShown.CALLER or attempt.call.number is None or way.as_line:
+            return False
+        if way.trunk is None:
+            return True
+        refused_at = self.refused.get(way.trunk)
+        lately = refused_at is not None and time.monotonic() - refused_at < REFUSED_SECONDS
+        return self.routing().manner(way.trunk).shows_callers and not lately
+
+    def is_refused(self, trunk: str) -> None:
+        """A trunk has refused a caller's number: for a while it is shown the line's at once; `vigie doctor` says so."""
+        self.refused[trunk] = time.monotonic()
+        self.ari.later(
+            self.ari.set_variable(refusal_variable(trunk), str(int(time.time()))), f"noting the refusal of {trunk}"
         )
 
 

@@ -1,14 +1,17 @@
 """Ringing one contact method until somebody picks up: a phone of ours, or a number by one trunk after the other."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import zip_longest
+from itertools import count
 
 from ari_app.ari import HungUp, Leg
 from ari_app.calls import trunks
 from ari_app.calls.attempt import Attempt
+from ari_app.calls.trunks import Way
 from oncall.causes import is_of_the_trunk
+from oncall.manner import REFUSALS
 from oncall.outcomes import EventKind
 from oncall.plan import ContactKind
 
@@ -32,14 +35,15 @@ async def picked_up(attempt: Attempt) -> AsyncIterator[Leg]:
         return
     desk, first_id = attempt.call.desk, attempt.leg_id
     deadline = asyncio.get_running_loop().time() + attempt.method.ring_seconds
-    ways = await _ways(attempt)
-    attempt.tell(EventKind.RING, reason=_why(attempt, ways))
-    for number, (trunk, following) in enumerate(zip_longest(ways, ways[1:]), 1):
+    ways = deque(await _ways(attempt))
+    attempt.tell(EventKind.RING, reason=_why(attempt, ways[0]))
+    for number in count(1):
+        way = ways.popleft()
         attempt.leg_id = first_id if number == 1 else f"{first_id}.{number}"
-        leg = await desk.ring(attempt, trunk)
+        leg = await desk.ring(attempt, way)
         try:
             async with _held(attempt, leg):
-                await _until_picked_up(attempt, leg, _patience(attempt, trunk, following), deadline)
+                await _until_picked_up(attempt, leg, _patience(attempt, way, is_last=not ways), deadline)
                 yield leg
                 return
         except HungUp as end:
@@ -48,10 +52,14 @@ async def picked_up(attempt: Attempt) -> AsyncIterator[Leg]:
             # Once it rings (180), or may (183: ring-back or an announcement in the sound), the trunk has done its part:
             # what comes then is the person's doing, and nobody is rung again who has just heard it ring.
             rang = leg.ringing.is_set() or leg.in_hand
-            if following is None or rang or not is_of_the_trunk(end.hangup.q850, end.hangup.sip):
+            if rang or way.trunk is None:
                 raise
-            reason = attempt.call.words(f"{trunk} en défaut, essai par {following}", f"{trunk} failed, now {following}")
-            attempt.tell(EventKind.TRUNK_FAILED, reason=reason, hangup=attempt.hangup)
+            if end.hangup.sip in REFUSALS and desk.shows_caller(attempt, way):
+                desk.is_refused(way.trunk)
+                ways.appendleft(Way(way.trunk, as_line=True))
+            elif not ways or not is_of_the_trunk(end.hangup.q850, end.hangup.sip):
+                raise
+            attempt.tell(EventKind.TRUNK_FAILED, reason=_what_now(attempt, way, ways[0]), hangup=attempt.hangup)
 
 
 @asynccontextmanager
@@ -64,32 +72,44 @@ async def _held(attempt: Attempt, leg: Leg) -> AsyncIterator[Leg]:
         attempt.hangup = leg.hangup_cause
 
 
-async def _ways(attempt: Attempt) -> Sequence[str | None]:
+def _what_now(attempt: Attempt, failed: Way, following: Way) -> str:
+    if following.as_line:
+        return attempt.call.words(
+            f"{failed.trunk} refuse le numéro de l'appelant, essai avec celui de la ligne",
+            f"{failed.trunk} refuses the caller's number, now the line's",
+        )
+    return attempt.call.words(
+        f"{failed.trunk} en défaut, essai par {following.trunk}", f"{failed.trunk} failed, now {following.trunk}"
+    )
+
+
+async def _ways(attempt: Attempt) -> Sequence[Way]:
     """By which trunks to try, in order; the phones registered with us need none.
 
     A number when the site has no trunk leads nowhere: Asterisk says so, and the hunt goes on.
     """
     if attempt.method.kind is ContactKind.SIP:
-        return (None,)
-    return await trunks.in_order(attempt.call.desk.ari, attempt.call.plan.trunks) or ("none",)
+        return (Way(),)
+    in_order = await trunks.in_order(attempt.call.desk.ari, attempt.call.plan.trunks)
+    return [Way(trunk) for trunk in in_order or ("none",)]
 
 
-def _why(attempt: Attempt, ways: Sequence[str | None]) -> str:
+def _why(attempt: Attempt, first: Way) -> str:
     method, known = attempt.method, attempt.call.plan.trunks
     way = [f"{method.kind} {method.address}"]
-    if len(known) > 1 and ways[0] is not None:
-        way.append(attempt.call.words(f"par {ways[0]}", f"by {ways[0]}"))
-        if ways[0] != known[0]:
+    if len(known) > 1 and first.trunk is not None:
+        way.append(attempt.call.words(f"par {first.trunk}", f"by {first.trunk}"))
+        if first.trunk != known[0]:
             way.append(attempt.call.words(f"{known[0]} ne répond pas", f"{known[0]} does not answer"))
     return f"{attempt.candidate.reason} ({', '.join(way)})"
 
 
-def _patience(attempt: Attempt, trunk: str | None, following: str | None) -> float | None:
+def _patience(attempt: Attempt, way: Way, *, is_last: bool) -> float | None:
     """How long the first reply may take; None where it is waited for as long as the rest: from a phone of ours, unless
     it has just vanished."""
-    if trunk is None:
+    if way.trunk is None:
         return trunks.SILENT_SECONDS if attempt.method.id in attempt.call.lost_on else None
-    return trunks.LAST_SILENT_SECONDS if following is None else trunks.SILENT_SECONDS
+    return trunks.LAST_SILENT_SECONDS if is_last else trunks.SILENT_SECONDS
 
 
 async def _until_picked_up(attempt: Attempt, leg: Leg, patience: float | None, deadline: float) -> None:

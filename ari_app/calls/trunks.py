@@ -6,6 +6,7 @@ Asterisk sends each trunk OPTIONS (pjsip.conf); the state of its ``.in`` endpoin
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from ari_app.ari import Ari, AriError, Hangup, HungUp, Leg
 
@@ -18,6 +19,15 @@ also after we have hung up; a trunk that replies then is sent CANCEL at once."""
 
 RECOVERY_ON_TIMER_EXPIRY = 102
 """The Q.850 cause of a call whose other side says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to ring a contact method: by a ``trunk``, or without one a phone registered with us. ``as_line`` says
+    that the line's number is shown in any case: the trunk has refused the caller's."""
+
+    trunk: str | None = None
+    as_line: bool = False
 
 
 async def in_order(ari: Ari, trunks: Sequence[str]) -> list[str]:

@@ -3,7 +3,8 @@
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import E164, EMAIL, SLUG, Base, Id, matches, spoken, within
+from db.models.base import E164, EMAIL, SLUG, Base, Id, matches, one_of, spoken, within
+from oncall.manner import FromUser, Identity, NumberForm, NumberIn
 
 
 class Line(Base):
@@ -79,6 +80,11 @@ class Trunk(Base):
         matches("slug", SLUG),
         within("port", 1, 65535),
         CheckConstraint("(username IS NULL) = (password_file IS NULL)", name="credentials"),
+        CheckConstraint(f"number ~ '{E164}'", name="number"),
+        one_of("number_in", NumberIn),
+        one_of("from_user", FromUser),
+        one_of("identity", Identity),
+        one_of("number_form", NumberForm),
         UniqueConstraint("position", deferrable=True, initially="DEFERRED"),
     )
 
@@ -89,3 +95,9 @@ class Trunk(Base):
     port: Mapped[int]
     username: Mapped[str | None]
     password_file: Mapped[str | None]
+    number: Mapped[str | None]
+    """Which number is meant by calls that name none, but the account."""
+    number_in: Mapped[str | None]
+    from_user: Mapped[str] = mapped_column(server_default=FromUser.NUMBER)
+    identity: Mapped[str] = mapped_column(server_default=Identity.CALLER)
+    number_form: Mapped[str] = mapped_column(server_default=NumberForm.E164)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from oncall.plan import ContactKind, ContactMethod, Line, Person, RingOrder, VoicemailRules
 from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors
 from oncall.rotation import Rotation, RotationUnit, Window
-from oncall.routing import RoutedLine, RoutingInputs, build_table
+from oncall.routing import RoutedLine, RoutedTrunk, RoutingInputs, build_table
 from oncall.schedule import Schedule
 
 LINES = 1_000
@@ -50,7 +50,7 @@ def large_site() -> RoutingInputs:
         lines=tuple(RoutedLine(_line(n), (did(n),), (10 * n + 9,), n) for n in lines),
         schedules=tuple(_schedule(n) for n in lines),
         policies=tuple(_policy(n) for n in lines),
-        trunks=("carrier",),
+        trunks=(RoutedTrunk("carrier"),),
     )
 
 

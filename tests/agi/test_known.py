@@ -13,7 +13,7 @@ from agi_scripts.scenario import BYTES_A_SECOND, HEADER_BYTES
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, RingOrder
 from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors
-from oncall.routing import RoutedLine, RoutingInputs, RoutingTable, build_table
+from oncall.routing import RoutedLine, RoutedTrunk, RoutingInputs, RoutingTable, build_table
 from tests.support.fallback import Journalled
 from tests.support.rota import ALICE, BOB, CAROL, line, paris, person, phone, rotation, schedule
 
@@ -40,7 +40,7 @@ COMPANY = RoutingInputs(
             ),
         ),
     ),
-    trunks=("operator", "spare"),
+    trunks=(RoutedTrunk("operator"), RoutedTrunk("spare")),
 )
 TABLE = build_table(COMPANY, NOON - timedelta(days=1), NOON + timedelta(days=8))
 

@@ -13,7 +13,7 @@ from oncall.errors import NotCovered
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, RingOrder, VoicemailRules
 from oncall.policy import Policy, PolicyStep, Supervisors, ThePerson
-from oncall.routing import RoutedLine, RoutingInputs, RoutingTable, build_table
+from oncall.routing import RoutedLine, RoutedTrunk, RoutingInputs, RoutingTable, build_table
 from tests.support.fallback import BUSY, GONE, MONDAY, TRUNK_DOWN, FakeCaller, served
 from tests.support.rota import ALICE, BOB, CAROL, line, person, phone
 from voice import prompts
@@ -45,7 +45,7 @@ COMPANY = RoutingInputs(
     lines=(RoutedLine(replace(line(), voicemail=VoicemailRules(2, 180, 10)), ("+33123456789",), (CAROL,), 1),),
     schedules=(),
     policies=(POLICY,),
-    trunks=("operator", "spare"),
+    trunks=(RoutedTrunk("operator"), RoutedTrunk("spare")),
 )
 
 

@@ -16,6 +16,7 @@ from ari_app.calls.presence import Presence
 from ari_app.calls.take_call import take_call
 from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, Record
 from oncall.errors import UnknownNumber
+from oncall.manner import NOTHING_SPECIAL
 from oncall.plan import Candidate, ContactKind, ContactMethod, Line, Person, Plan, PlanStep, RingOrder, VoicemailRules
 from tests.support.fake_asterisk import PATIENCE, FakeAsterisk, Party
 from voice.prompts import Phrase, Prompts
@@ -90,11 +91,13 @@ class Office:
         self.presence = Presence()
         self.plan = plan(PlanStep(1, RingOrder.TOGETHER, (ALICE,)))
         self.calls: list[asyncio.Task[None]] = []
-        desk: Any = SimpleNamespace(plan=self._plan)
+        self.manner = NOTHING_SPECIAL
+        """What every trunk wants."""
+        table: Any = SimpleNamespace(plan=self._plan, manner=lambda _: self.manner)
         self.desk = Desk(
             worker="test",
             ari=self.asterisk.ari,
-            routing=lambda: desk,
+            routing=lambda: table,
             journal=self.paper,  # type: ignore[arg-type]
             prompts=SpokenPrompts(),
             presence=self.presence,

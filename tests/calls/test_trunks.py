@@ -93,7 +93,7 @@ async def test_once_it_has_rung_a_failure_is_not_the_trunks(office: Office) -> N
 
 async def test_when_all_trunks_fail_the_hunt_moves_on_with_the_last_cause(office: Office) -> None:
     caller = await office.call()
-    (await office.asterisk.rung(FIRST)).hangs_up(21, 403)
+    (await office.asterisk.rung(FIRST)).hangs_up(38, 500)
     (await office.asterisk.rung(SECOND)).hangs_up(34, 503)
     await office.asterisk.rung("PJSIP/bob")
     assert office.paper.dispositions() == [("Alice", "unreachable")]
@@ -170,6 +170,36 @@ async def test_a_lone_trunk_that_takes_its_time_is_not_given_up(office: Office) 
     alice.answers().presses("1")
     await until(lambda: caller.bridged_with == {alice.channel.id}, "they are connected")
     alice.hangs_up()
+    await office.over()
+
+
+async def test_a_carrier_that_refuses_the_callers_number_is_tried_once_more_with_the_lines(office: Office) -> None:
+    caller = await office.call()
+    refused = await office.asterisk.rung(FIRST)
+    assert "+33611223344" in refused.caller_id
+    refused.hangs_up(21, 403)
+    alice = await office.asterisk.rung(FIRST)
+    assert office.plan.line.number in alice.caller_id
+    alice.answers().presses("1")
+    await until(lambda: caller.bridged_with == {alice.channel.id}, "they are connected")
+    alice.hangs_up()
+    await office.over()
+    (failure,) = told(office, EventKind.TRUNK_FAILED)
+    assert failure.reason == "first refuse le numéro de l'appelant, essai avec celui de la ligne"
+
+    await office.call()
+    again = await office.asterisk.rung(FIRST)
+    assert office.plan.line.number in again.caller_id, "not each call costs a try"
+    again.hangs_up(17, 486)
+
+
+async def test_a_carrier_that_refuses_the_lines_number_too_is_followed_by_the_next(office: Office) -> None:
+    caller = await office.call()
+    for _ in range(2):
+        (await office.asterisk.rung(FIRST)).hangs_up(21, 403)
+    alice = await office.asterisk.rung(SECOND)
+    assert "+33611223344" in alice.caller_id
+    caller.hangs_up()
     await office.over()
 
 

@@ -92,8 +92,15 @@ def test_the_dialplan_calls_nobody_but_the_people_of_the_routing_table() -> None
 def test_what_the_caller_sends_is_filtered_before_it_is_used() -> None:
     dialplan = configuration(CARRIER)["extensions.conf"]
     raw = [line for line in dialplan.splitlines() if "${EXTEN}" in line or "${CALLERID(num)}" in line]
-    assert len(raw) == 5
-    assert all(re.search(r"\$\{FILTER\((\+0-9|!-~),\$\{(EXTEN|CALLERID\(num\))\}\)\}", line) for line in raw)
+    assert len(raw) == 6
+    filtered = r"\$\{FILTER\((\+0-9|!-~|A-Za-z0-9\+\._\\x2d),\$\{(EXTEN|CALLERID\(num\))\}\)\}"
+    assert all(re.search(filtered, line) for line in raw)
+    headers = [line for line in dialplan.splitlines() if "PJSIP_HEADER(" in line or "local_uri" in line]
+    assert len(headers) == 1, (
+        "what stands in headers is read once, into variables of which only filtered parts are used"
+    )
+    parsed = re.findall(r"\$\{FILTER\(\+0-9,\$\{PJSIP_PARSE_URI_FROM\((\w+),user\)\}\)\}", dialplan)
+    assert parsed == ["VIGIE_TO", "VIGIE_PARTY"]
     assert "CALLERID(name)}" not in dialplan
 
 

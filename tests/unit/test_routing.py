@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oncall.errors import BadTable, BrokenReference, NaiveTime, NotCovered, UnknownLine, UnknownNumber
 from oncall.plan import ContactKind, ContactMethod, Plan, RingOrder
 from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors, Target, ThePerson
-from oncall.routing import RoutedLine, RoutingInputs, RoutingTable, build_table
+from oncall.routing import RoutedLine, RoutedTrunk, RoutingInputs, RoutingTable, build_table
 from oncall.schedule import Absence, Schedule
 from tests.support import rota
 from tests.support.rota import (
@@ -52,7 +52,7 @@ COMPANY = RoutingInputs(
     ),
     schedules=(schedule(rotation(ALICE, BOB)),),
     policies=(Policy(1, "standard", "Standard", 180, 2, steps((OnCallOf(1),), (Supervisors(),))),),
-    trunks=("operator", "spare"),
+    trunks=(RoutedTrunk("operator"), RoutedTrunk("spare")),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
+from oncall.manner import FromUser, Identity, NumberForm, NumberIn
 from oncall.plan import CallerIdShown, ContactKind, RingOrder
 from vigie.site.forms import (
     Clock,
@@ -175,11 +176,18 @@ class TrunkEntry(Entry):
     port: Annotated[int, Field(ge=1, le=65535)] = 5060
     username: Annotated[str, form(r"[!-~]{1,100}", "a user name")] | None = None
     password_file: Annotated[str, form(r"/.*", "an absolute path")] | None = None
+    number: Number | None = None
+    number_in: NumberIn | None = None
+    from_user: FromUser = FromUser.NUMBER
+    identity: Identity = Identity.CALLER
+    number_form: NumberForm = NumberForm.E164
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:
         if (self.username is None) != (self.password_file is None):
             raise ValueError("username and password_file go together")
+        if self.from_user is FromUser.USERNAME and self.username is None:
+            raise ValueError("from_user: username needs a username")
         return self
 
 

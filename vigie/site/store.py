@@ -50,7 +50,7 @@ async def _site(reader: "_Reader", zone: str) -> Site:
         zone=zone,
         people=await _people(reader, zone),
         trunks={
-            row.slug: TrunkEntry(host=row.host, port=row.port, username=row.username, password_file=row.password_file)
+            row.slug: TrunkEntry.model_validate({name: row._mapping[name] for name in TrunkEntry.model_fields})
             for row in await reader.rows(select(models.Trunk.__table__).order_by(models.Trunk.position))
         },
         schedules=await _schedules(reader, people),

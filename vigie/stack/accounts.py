@@ -13,6 +13,7 @@ from sqlalchemy import Row, select
 from db.engine import make_engine
 from db.errors import explained
 from db.models import ContactMethod, Trunk
+from oncall.manner import FromUser, Identity, NumberIn
 from oncall.plan import ContactKind
 from vigie.addresses import database_url
 from vigie.settings import Settings
@@ -55,7 +56,16 @@ def _accounts(rows: Iterable[Row[Any]], phones: tuple[str, ...], known: dict[str
     trunks: list[TrunkAccount] = []
     faults: list[str] = []
     for row in rows:
-        trunk = TrunkAccount(row.slug, row.host, row.port, row.username)
+        trunk = TrunkAccount(
+            slug=row.slug,
+            host=row.host,
+            port=row.port,
+            username=row.username,
+            number=row.number,
+            number_in=NumberIn(row.number_in) if row.number_in else None,
+            from_user=FromUser(row.from_user),
+            identity=Identity(row.identity),
+        )
         if unprintable := [item.name for item in fields(trunk) if not str(getattr(trunk, item.name)).isprintable()]:
             faults.append(
                 f"Trunk {row.slug} is left out: its {unprintable[0]} has a character that cannot be printed. "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from oncall.manner import FromUser, Identity, NumberIn
 from oncall.policy import CONFIRM_SECONDS
 from vigie.addresses import ARI_USER
 from vigie.errors import StackError
@@ -28,6 +29,16 @@ class TrunkAccount:
     port: int = 5060
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    number: str | None = None
+    """Which number is meant by calls that name none."""
+    number_in: NumberIn | None = None
+    from_user: FromUser = FromUser.NUMBER
+    identity: Identity = Identity.CALLER
+
+    @property
+    def asserts_caller(self) -> bool:
+        """Whether the number shown is asserted (RFC 3325); else the line's is."""
+        return self.identity in (Identity.CALLER, Identity.LINE)
 
 
 def render(
