@@ -18,6 +18,10 @@ SILENT = 1
 CHANNEL_UNAVAILABLE = 44
 """What Asterisk then gives as the cause (Q.850: requested circuit or channel not available)."""
 
+UNANSWERED = (408, 481)
+"""The SIP responses that end an answered call of which the other side acknowledges nothing (the 200 that answered it
+among that: RFC 3261, 13.3.1.4), or knows nothing any more (12.2.1.2)."""
+
 SHUTDOWN = 4
 """The kind of soft hangup of a channel whose Asterisk is about to end (``AST_SOFTHANGUP_SHUTDOWN``)."""
 
@@ -54,6 +58,8 @@ class Hangup:
             return cls.lost()
         if event.soft and event.cause == SILENT:
             return cls.silent()
+        if event.tech_cause in UNANSWERED and not event.soft:
+            return cls(event.cause, event.tech_cause, "answers no more", event.at, by_silence=True)
         if event.soft or event.cause in (UNKNOWN, NORMAL_CLEARING):
             return cls(NORMAL_CLEARING, None, "Normal Clearing", event.at)
         return cls(event.cause, event.tech_cause, "hung up", event.at)

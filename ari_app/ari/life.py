@@ -162,7 +162,8 @@ class Life:
 
     def saw_destroyed(self, event: ChannelDestroyed) -> None:
         if self.hangup_cause is None:
-            self.end(Hangup.destroyed(event))
+            silence = self._cause if self._cause is not None and self._cause.by_silence else None
+            self.end(silence or Hangup.destroyed(event))
 
     def end(self, hangup: Hangup) -> None:
         """Ends the leg; the first cause stands."""

@@ -5,17 +5,18 @@ import hashlib
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import CallEvent
 from lab.phones import rejecting, ringing
-from lab.rtp import Reports
+from lab.rtp import Reports, Rtp
 from lab.sound import Sound, Speech
 from lab.trace import Dialled
 from lab.waiting import eventually, until
-from lab.wire import Wire
+from lab.wire import Dialog, Wire
 from lab.wired import Calling, Side, picked_up, picks_up
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome
@@ -125,6 +126,20 @@ async def test_a_caller_who_vanishes_is_told_of_and_journalled(world: World) -> 
     assert trace.outcome is Outcome.ANSWERED
 
 
+async def never_acknowledges(world: World) -> None:
+    """A caller speaks and hears, but what they say by SIP comes no more: their answer to our 200 is lost."""
+    began = datetime.now(UTC)
+    number = world.site.lines["support"].numbers[0]
+    async with world.somebody(world.carrier.host) as line, Rtp(line.address.host) as sound:
+        line.send(line.invite(number, body=line.session(sound.address.port)))
+        answer = await line.hears(lambda said: said.status == 200 and said.method == "INVITE", "an answer")
+        async with sound.talking(answer.media):
+            await line.is_asked("BYE", within=40)
+        trace = await world.trace(Calling(Dialog.of_caller(line, answer), sound, number, began))
+    assert (trace.event(EventKind.SOUND_LOST).q850, trace.event(EventKind.SOUND_LOST).sip) == (18, 408)
+    assert EventKind.CALLER_HUNG_UP not in trace.kinds
+
+
 async def test_who_vanishes_while_being_asked_to_press_1_is_rung_again(world: World) -> None:
     world.phone("carol").does_by_itself(ringing)
     async with (
@@ -157,13 +172,16 @@ async def test_a_conversation_that_another_worker_has_taken_over_is_watched_too(
 
 
 async def test_who_is_silent_but_there_stays(world: World) -> None:
-    """Each of four telephones says nothing for a while; only the one that sends nothing at all is asked."""
+    """Each of four telephones says nothing for a while; only the one that sends nothing at all is asked. Beside them
+    somebody speaks who does not answer by SIP any more, and does not stay."""
+    world.phone("alice").does_by_itself(ringing)
     async with talking(world, "eve", "eve") as (caller, eve), talking(world, "methods", "erin") as (other, erin):
         await asyncio.gather(
             sends_reports_only(eve),
             puts_on_hold(caller),
             sends_comfort_noise(erin),
             is_asked_and_presses_a_key(world, other),
+            never_acknowledges(world),
         )
         for one, another in ((caller, eve), (other, erin)):
             await one.is_connected_to(another)

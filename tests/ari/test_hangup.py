@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -72,15 +73,29 @@ async def test_nobody_hung_up_when_asterisk_is_told_to_stop(asterisk: AriServer,
     assert (await end_of(leg)).by_restart
 
 
-async def test_nobody_hung_up_when_nothing_came_any_more(asterisk: AriServer, talking: Talking) -> None:
-    """Asterisk ends the channel (1: device), and then that it has ended its way through the dialplan (16)."""
+@pytest.mark.parametrize(
+    ("told", "q850", "sip"),
+    [
+        ({"cause": 1, "soft": True}, 44, None),  # no sound for the endpoint's rtp_timeout
+        ({"cause": 18, "tech_cause": 408}, 18, 408),  # our 200 was never acknowledged
+        ({"cause": 127, "tech_cause": 481}, 127, 481),  # started anew, it knows no call
+    ],
+)
+@pytest.mark.parametrize("destroyed", [True, False])
+async def test_nobody_hung_up_when_nothing_came_any_more(
+    asterisk: AriServer, talking: Talking, told: dict[str, Any], q850: int, sip: int | None, destroyed: bool
+) -> None:
+    """Asterisk tells next that the channel has come to the end of its way through the dialplan (16)."""
     leg = await talking("caller")
-    asterisk.requests_hangup("caller", cause=1, soft=True)
+    asterisk.requests_hangup("caller", **told)
     asterisk.requests_hangup("caller", cause=16, soft=True)
-    asterisk.leaves("caller")
+    if destroyed:
+        asterisk.is_destroyed("caller", q850, "what is known of it")
+    else:
+        asterisk.leaves("caller")
     end = await end_of(leg)
     assert end.by_silence
-    assert end.q850 == 44
+    assert (end.q850, end.sip) == (q850, sip)
 
 
 async def test_a_leg_that_left_for_another_application(asterisk: AriServer, talking: Talking) -> None:
