@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final, TextIO
 from asterisk.agi import AGI, AGIAppError, AGIError, AGIHangup, AGIUnknownError
 
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
+from oncall.printable import one_line
 
 DEAD_CHANNEL: Final = 511
 _RANG: Final = "|".join(
@@ -73,9 +74,8 @@ class CallerChannel:
 
     def set(self, name: str, value: object) -> None:
         """Sets a variable; what could end the command is left out of the value. Done also when the caller has gone."""
-        text = str(value).translate(_UNQUOTED)
         with _translated():
-            self._agi.set_variable(name, "".join(character for character in text if character.isprintable()))
+            self._agi.set_variable(name, one_line(str(value).translate(_UNQUOTED)))
 
     def answer(self) -> None:
         """Answers, unless that is done already."""

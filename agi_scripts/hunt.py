@@ -15,6 +15,7 @@ from oncall.causes import disposition_of, is_of_the_trunk
 from oncall.numbers import spoken
 from oncall.outcomes import Disposition, EventKind
 from oncall.plan import CallerIdShown, Candidate, ContactMethod, Plan, PlanStep
+from oncall.printable import caller_name
 from voice import prompts
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Hunt:
     def run(self) -> bool:
         """True when somebody took the call and the conversation is over."""
         self._caller.set("CALLERID(pres)", "allowed")
-        self._caller.set("CALLERID(name)", self._plan.line.name)
+        self._caller.set("CALLERID(name)", caller_name(self._plan.line.name))
         for round_ in range(1, self._plan.rounds + 1):
             for step in self._plan.steps:
                 if self._ring_step(step, round_):

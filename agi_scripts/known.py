@@ -9,6 +9,7 @@ from agi_scripts.dialling import dial_strings, shown_by
 from oncall.errors import NotCovered
 from oncall.numbers import spoken
 from oncall.plan import Plan
+from oncall.printable import caller_name, one_line
 from oncall.routing import RoutingTable
 
 log = logging.getLogger(__name__)
@@ -94,4 +95,4 @@ def _forms(did: str, region: str) -> set[str]:
 
 def _plain(name: str) -> str:
     """A name without anything that the dialplan could take for more than a name."""
-    return "".join(character for character in name if character.isalnum() or character in " .-").strip() or "Vigie"
+    return caller_name("".join(char for char in one_line(name) if char.isalnum() or char in " .-")) or "Vigie"

@@ -14,6 +14,7 @@ from uuid import UUID
 from notify.errors import BadMailSetting, TransportError
 from notify.messages import Message, Recipient
 from notify.smtp import SmtpConnection, SmtpServer
+from oncall.printable import one_line
 
 
 def parse_sender(text: str) -> Address:
@@ -38,10 +39,10 @@ def compose(
     mail = EmailMessage(policy=SMTP)
     mail["From"] = sender
     try:
-        mail["To"] = Address(recipient.name or "", addr_spec=recipient.address)
+        mail["To"] = Address(one_line(recipient.name or ""), addr_spec=recipient.address)
     except (ValueError, MessageError, IndexError) as error:
         raise TransportError(f"{recipient.address!r} is not an e-mail address", permanent=True) from error
-    mail["Subject"] = message.subject
+    mail["Subject"] = one_line(message.subject)
     mail["Date"] = now
     mail["Message-ID"] = f"<{key}@{_ascii(sender.domain)}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: keeps holiday notices from answering

@@ -9,6 +9,7 @@ import phonenumbers
 
 from oncall.outcomes import Disposition
 from oncall.plan import ContactKind
+from oncall.printable import one_line
 
 HIDDEN_CALLERS = frozenset({"", "anonymous", "private", "restricted", "unavailable", "unknown", "withheld"})
 """What trunks put in place of a number that the caller withholds."""
@@ -30,7 +31,7 @@ def dialable(caller: str | None, region: str) -> str | None:
 def _readable(caller: str, region: str) -> str:
     e164 = dialable(caller, region)
     if e164 is None:
-        return "".join(filter(str.isprintable, caller))[:LONGEST_RAW_NUMBER]
+        return one_line(caller)[:LONGEST_RAW_NUMBER]
     number = phonenumbers.parse(e164)
     home = number.country_code == phonenumbers.country_code_for_region(region)
     form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL

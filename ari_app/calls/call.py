@@ -16,6 +16,7 @@ from oncall.errors import NotCovered, UnknownNumber
 from oncall.numbers import e164, spoken
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import Candidate, ContactMethod, Plan, VoicemailRules
+from oncall.printable import one_line
 from voice.prompts import Phrase
 
 if TYPE_CHECKING:
@@ -166,7 +167,9 @@ class Call:
         self.desk.journal.put(opened)
         if not self.was_begun:
             self.tell(
-                EventKind.INCOMING, leg=self.caller.id, who=self.number or self.caller.channel.caller.number or None
+                EventKind.INCOMING,
+                leg=self.caller.id,
+                who=self.number or one_line(self.caller.channel.caller.number) or None,
             )
 
     async def answer(self) -> None:

@@ -16,6 +16,7 @@ from ari_app.calls.trunks import Way
 from db.journal import Journal
 from oncall.manner import refusal_variable
 from oncall.plan import CallerIdShown
+from oncall.printable import caller_name
 from oncall.routing import RoutingTable
 from voice.prompts import Prompts
 
@@ -69,7 +70,7 @@ class Desk:
         return await self.ari.originate(
             endpoint,
             leg_id=attempt.leg_id,
-            caller_id=f'"{line.name.translate(_UNQUOTED)}" <{shown}>',
+            caller_id=f'"{caller_name(line.name)}" <{shown}>',
             timeout=method.ring_seconds + _GRACE,
             variables=variables,
             originator=call.caller.id,
@@ -91,6 +92,3 @@ class Desk:
         self.ari.later(
             self.ari.set_variable(refusal_variable(trunk), str(int(time.time()))), f"noting the refusal of {trunk}"
         )
-
-
-_UNQUOTED = str.maketrans({'"': None, "\\": None, "<": None, ">": None})

@@ -9,10 +9,15 @@ from sqlalchemy import CheckConstraint, Identity, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
+from oncall.printable import UNPRINTABLE
+
 SLUG = "^[a-z0-9][a-z0-9-]{0,39}$"
 E164 = r"^\+[1-9][0-9]{5,14}$"
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 SIP_USER = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+NAME = rf"^[^{UNPRINTABLE} ]([^{UNPRINTABLE}]{{0,98}}[^{UNPRINTABLE} ])?$"
+"""One line of 100 characters at most, not beginning or ending with a blank."""
 
 YEARS = range(1970, 2200)
 """Those of all dates of the rota."""

@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import E164, EMAIL, SLUG, Base, Id, matches, one_of, spoken, within
+from db.models.base import E164, EMAIL, NAME, SLUG, Base, Id, matches, one_of, spoken, within
 from oncall.manner import FromUser, Identity, NumberForm, NumberIn
 
 
@@ -13,6 +13,7 @@ class Line(Base):
     __tablename__ = "line"
     __table_args__ = (
         matches("slug", SLUG),
+        matches("name", NAME),
         matches("number", E164),
         spoken(),
         within("voicemail_min_seconds", 0, 30),

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import E164, EMAIL, SIP_USER, SLUG, Base, Id, in_our_years, matches, one_of, spoken, within
+from db.models.base import E164, EMAIL, NAME, SIP_USER, SLUG, Base, Id, in_our_years, matches, one_of, spoken, within
 from oncall.plan import CallerIdShown, ContactKind
 
 _ADDRESS_FORM = f"""CASE kind
@@ -17,7 +17,7 @@ END"""
 
 class Person(Base):
     __tablename__ = "person"
-    __table_args__ = (matches("slug", SLUG), spoken())
+    __table_args__ = (matches("slug", SLUG), matches("name", NAME), spoken())
 
     id: Mapped[Id]
     slug: Mapped[str] = mapped_column(unique=True)

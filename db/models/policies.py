@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import SLUG, Base, Id, matches, one_of, within
+from db.models.base import NAME, SLUG, Base, Id, matches, one_of, within
 from oncall.plan import RingOrder
 
 
@@ -21,7 +21,12 @@ class EscalationPolicy(Base):
     """``rounds`` times through the steps, and never longer than ``max_hunt_seconds``."""
 
     __tablename__ = "escalation_policy"
-    __table_args__ = (matches("slug", SLUG), within("max_hunt_seconds", 10, 1800), within("rounds", 1, 10))
+    __table_args__ = (
+        matches("slug", SLUG),
+        matches("name", NAME),
+        within("max_hunt_seconds", 10, 1800),
+        within("rounds", 1, 10),
+    )
 
     id: Mapped[Id]
     slug: Mapped[str] = mapped_column(unique=True)

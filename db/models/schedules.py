@@ -6,13 +6,13 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueC
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import FIRST_DAY, LAST_DAY, SLUG, Base, Id, in_our_years, matches, one_of, within
+from db.models.base import FIRST_DAY, LAST_DAY, NAME, SLUG, Base, Id, in_our_years, matches, one_of, within
 from oncall.rotation import RotationUnit
 
 
 class Schedule(Base):
     __tablename__ = "schedule"
-    __table_args__ = (matches("slug", SLUG),)
+    __table_args__ = (matches("slug", SLUG), matches("name", NAME))
 
     id: Mapped[Id]
     slug: Mapped[str] = mapped_column(unique=True)
@@ -29,6 +29,7 @@ class Rotation(Base):
     __tablename__ = "rotation"
     __table_args__ = (
         one_of("unit", RotationUnit),
+        matches("name", NAME),
         within("layer", 0, 99),
         within("length", 1, 1000),
         CheckConstraint(f"starts BETWEEN '{FIRST_DAY}' AND '{LAST_DAY}'", name="years"),

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from db.models import Attempt, Call
+from db.models.base import NAME
 from lab.phones import accepting
 from lab.sipp import sipp
 from lab.waiting import eventually, until
@@ -70,3 +71,33 @@ async def _rung(world: World, person: str = "Bob") -> str:
     await people[rung].rings()
     await caller.hangs_up()
     return "" if rung == person else f"{rung} is"
+
+
+async def test_a_telephone_rings_whatever_the_name_of_the_line(world: World) -> None:
+    """The table refuses such a name; one that came in all the same costs no call."""
+    name = "Support\r\nX: y\n\u2028\u202e" + "🚒" * 100
+    await _named(world, name)
+    try:
+        await eventually(lambda: _shown(world, "Support X: y " + "🚒" * 16), within=5, hoped="Alice sees the line")
+    finally:
+        await _named(world, world.site.lines["support"].name)
+        await eventually(lambda: _shown(world, world.site.lines["support"].name), within=5, hoped="the name is back")
+
+
+async def _named(world: World, name: str) -> None:
+    """Gives the line ``support`` a name, as an administrator of PostgreSQL might."""
+    rename = text("UPDATE line SET name = :name WHERE slug = 'support'")
+    async with world.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE line DROP CONSTRAINT line_name_form_check"))
+        await connection.execute(rename, {"name": name})
+        form = f"name ~ '{NAME}'"
+        await connection.execute(text(f"ALTER TABLE line ADD CONSTRAINT line_name_form_check CHECK ({form}) NOT VALID"))
+
+
+async def _shown(world: World, name: str) -> str:
+    """Complains when Alice's telephone shows another name than this one."""
+    caller = await world.call("support")
+    call = await world.phone("alice").rings(within=5)
+    await caller.hangs_up()
+    shown = call.leg.channel.caller.name
+    return "" if shown == name else f"it shows {shown!r}"

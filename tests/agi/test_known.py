@@ -67,7 +67,7 @@ def test_a_number_is_known_however_the_carrier_sends_it() -> None:
 
 
 def test_a_lines_name_says_nothing_but_a_name_to_the_dialplan() -> None:
-    assert known_numbers(TABLE, NOON, "FR")[LINES, "1"] == "fr|+33123456789|180|10|180|Support jour  nuit  été"
+    assert known_numbers(TABLE, NOON, "FR")[LINES, "1"] == "fr|+33123456789|180|10|180|Support jour nuit été"
 
 
 def test_there_is_an_end_to_it() -> None:

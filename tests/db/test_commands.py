@@ -266,7 +266,10 @@ INSERT INTO absence (person_id, starts_at, ends_at) SELECT id, now(), 'infinity'
 BAD_ROWS = {
     "infinity": (INFINITE, "timestamp too large"),
     "a zone": ("UPDATE schedule SET zone = 'Europe/Paname'", "Europe/Paname"),
-    "a name": ("UPDATE person SET name = '' WHERE slug = 'bob'", "at least 1 character"),
+    "a name": (
+        "ALTER TABLE person DROP CONSTRAINT person_name_form_check; UPDATE person SET name = '' WHERE slug = 'bob'",
+        "at least 1 character",
+    ),
 }
 
 
@@ -321,6 +324,28 @@ def test_the_migration_mends_rows_that_make_no_sense(empty_database_url: str, ca
         ]
         for query, expected in MENDED.items():
             assert connection.execute(query.encode()).fetchall() == expected
+
+
+def test_the_migration_makes_names_one_line_and_says_so(
+    empty_database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade(empty_database_url, "0005")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        for slug, name in (
+            ("a", "Alice Martin"),
+            ("b", "Bob\n"),
+            ("c", " \u202eC\u2028 D\t"),
+            ("d", "\n"),
+            ("e", "é" * 200),
+        ):
+            connection.execute("INSERT INTO person (slug, name, language) VALUES (%s, %s, 'fr')", (slug, name))
+        caplog.clear()
+        upgrade(empty_database_url)
+        names = connection.execute("SELECT name FROM person ORDER BY slug").fetchall()
+    assert [name for (name,) in names] == ["Alice Martin", "Bob", "C D", "person 4", "é" * 100]
+    said = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert said[0].startswith("person 2 is now named 'Bob'")
+    assert len(said) == 4
 
 
 NONSENSE = """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
@@ -248,3 +249,13 @@ def test_a_wrong_url_is_explained_without_its_password(url: str, reason: str) ->
 def test_our_own_address_must_be_one(address: str) -> None:
     with pytest.raises(BadMailSetting, match="VIGIE_MAIL_FROM"):
         parse_sender(address)
+
+
+async def test_a_name_on_several_lines_costs_no_mail(server: MailServer) -> None:
+    message = replace(MESSAGE, subject="Message vocal — Support\n\u2028Bcc: eve@example.org")
+    async with transport_to(server.url).session() as session:
+        recipient = Recipient("carol@example.org", "Carol\r\nDurand\n")
+        await session.send(message, recipient=recipient, key=uuid4(), call=CALL)
+    (delivery,) = await server.receives()
+    assert delivery.mail["To"] == "Carol Durand <carol@example.org>"
+    assert delivery.mail["Subject"] == "Message vocal — Support Bcc: eve@example.org"

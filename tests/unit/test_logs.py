@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.logs import keep_short
+from vigie.logs import OneLine
 
 
 def test_a_log_that_has_grown_is_begun_anew_under_the_hands_of_its_writer(tmp_path: Path) -> None:
@@ -37,3 +38,8 @@ def test_a_log_that_cannot_be_kept_is_given_up_rather_than_the_disk(
         keep_short([tmp_path], largest=100)
     assert log.read_text() == ""
     assert "is not kept: [Errno 28]" in caplog.text
+
+
+def test_what_comes_from_outside_cannot_write_a_line_of_its_own() -> None:
+    record = logging.LogRecord("calls", logging.INFO, "", 0, "%s calls", ("Bob\n\u202eERROR",), None)
+    assert OneLine("%(name)s %(message)s").format(record) == "calls Bob\\n\\u202eERROR calls"

@@ -28,6 +28,16 @@ MISTAKES = {
     "a key written twice": Mistake("name: Bob Durand", "name: Bob\n    name: Bob Durand", "name: Bob Durand", "twice"),
     "an alias": Mistake("handover: 08:00", "handover: *handover", "handover: *", "anchors and aliases"),
     "a control character": Mistake("Bob Durand", "Bob \x07", "Bob", "U+0007"),
+    "a NUL": Mistake(
+        "name: Bob Durand", 'name: "Bob\\0Durand"', 'name: "Bob', "the character U+0000 may not stand here"
+    ),
+    "half an emoji": Mistake("name: Bob Durand", 'name: "Bob \\ud83d"', 'name: "Bob', "invalid Unicode character"),
+    "a name on two lines": Mistake("name: Bob Durand", 'name: "Bob\\nDurand"', 'name: "Bob', "must be one line"),
+    "a name that turns what follows": Mistake("name: Bob Durand", 'name: "Bob \\u202e"', 'name: "Bob', "U+202E"),
+    "a name of blanks": Mistake("name: Bob Durand", 'name: "  \\n"', 'name: "', "is empty"),
+    "an address with what nobody sees": Mistake(
+        "email: alice@example.org", 'email: "\\u200balice@example.org"', 'email: "', "U+200B"
+    ),
     # Keys and types
     "an unknown section": Mistake("policies:\n", "policys:\n", "policys", "did you mean policies?"),
     "a misspelt key": Mistake("ring_seconds:", "ring_secs:", "ring_secs", "did you mean ring_seconds?"),
@@ -168,3 +178,10 @@ def test_text_is_taken_as_it_is_written() -> None:
     assert site.schedules["support"].rotations[0].handover.hour == 18
     assert site.people["bob"].name == "no"
     assert site.lines["support"].numbers == ("+33199001234",)
+
+
+def test_the_line_break_at_the_end_of_a_block_is_not_meant_and_words_are_told_on_one_line() -> None:
+    text = EXAMPLE.replace("name: Bob Durand", "name: |\n      Bob\u00a0Durand\n")
+    site = read_site(text.replace("reason: congés", "reason: |\n          en\n          congés\n"))
+    assert site.people["bob"].name == "Bob Durand"
+    assert site.people["alice"].absences[0].reason == "en congés"

@@ -3,6 +3,7 @@
 All scalars are kept as text: YAML 1.1 would read ``18:00`` as 1080, ``+33199001234`` as an integer and ``no`` as false.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Self, TypeAlias
 
@@ -67,7 +68,13 @@ class Document:
             case yaml.ScalarNode(style=None | "", value="" | "~" | "null"):
                 return None
             case _:
+                self._check(node, path)
                 return node.value
+
+    def _check(self, node: yaml.Node, path: Path) -> None:
+        """Escapes (``"\\0"``) can write what may not stand in the text of a file, nor in a table."""
+        if strange := re.search(r"[^\t\n\r\x20-\ud7ff\ue000-\U0010ffff]", node.value):
+            self.problem(path, f"the character U+{ord(strange[0]):04X} may not stand here", _line(node))
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -10,6 +10,7 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 from db.models.base import EMAIL, SIP_USER, SLUG, YEARS
+from oncall.printable import one_line, prints
 from oncall.rotation import RotationUnit
 
 T = TypeVar("T")
@@ -50,6 +51,20 @@ def form(pattern: str, meaning: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _on_one_line(value: Any) -> Any:
+    """A block scalar ends with a line break, which is not meant; one in the middle, or what nobody sees, is refused."""
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    if strange := next((character for character in value if not prints(character)), ""):
+        raise ValueError(f"must be one line of what can be printed: {value!r} has the character U+{ord(strange):04X}")
+    return one_line(value)
+
+
+def _words(value: Any) -> Any:
+    return one_line(value) if isinstance(value, str) else value
 
 
 @cache
@@ -124,15 +139,19 @@ def _say_weekdays(days: frozenset[int]) -> str:
     return ",".join(WEEKDAYS[day] for day in sorted(days))
 
 
+OneLine = BeforeValidator(_on_one_line)
+
 Slug: TypeAlias = Annotated[
     str, form(SLUG, "a short name (lower-case letters, digits and -, 40 at most, not beginning with -)")
 ]
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100)]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), OneLine]
+Words: TypeAlias = Annotated[str, BeforeValidator(_words)]
+"""Free text, which may be written on several lines and is told on one."""
 Language: TypeAlias = Literal["fr", "en"]
 Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
 Number: TypeAlias = Annotated[str, AfterValidator(number)]
-Email: TypeAlias = Annotated[str, form(EMAIL, "an e-mail address")]
-Recipient: TypeAlias = Annotated[str, form(f"{SLUG}|{EMAIL}", "a person's short name or an e-mail address")]
+Email: TypeAlias = Annotated[str, OneLine, form(EMAIL, "an e-mail address")]
+Recipient: TypeAlias = Annotated[str, OneLine, form(f"{SLUG}|{EMAIL}", "a person's short name or an e-mail address")]
 SipUser: TypeAlias = Annotated[
     str,
     form(SIP_USER, "a SIP user name (letters, digits, . _ -)"),

@@ -17,11 +17,13 @@ from vigie.site.forms import (
     Moment,
     Name,
     Number,
+    OneLine,
     Recipient,
     SipUser,
     Slug,
     Turn,
     Weekdays,
+    Words,
     Zone,
     form,
 )
@@ -34,7 +36,7 @@ class Entry(BaseModel):
 class SpanEntry(Entry):
     starts: Moment = Field(alias="from")
     ends: Moment = Field(alias="until")
-    reason: str | None = None
+    reason: Words | None = None
 
 
 class ContactEntry(Entry):
@@ -163,7 +165,7 @@ class LineEntry(Entry):
     zone: Zone | None = None
     numbers: Annotated[tuple[Number, ...], Field(min_length=1)]
     number: Number | None = None
-    greeting: str | None = None
+    greeting: Words | None = None
     policy: Slug
     supervisors: tuple[Slug, ...] = ()
     voicemail: VoicemailEntry = VoicemailEntry()
@@ -175,7 +177,7 @@ class TrunkEntry(Entry):
     host: Annotated[str, form(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a host name or an IPv4 address")]
     port: Annotated[int, Field(ge=1, le=65535)] = 5060
     username: Annotated[str, form(r"[!-~]{1,100}", "a user name")] | None = None
-    password_file: Annotated[str, form(r"/.*", "an absolute path")] | None = None
+    password_file: Annotated[str, OneLine, form(r"/.*", "an absolute path")] | None = None
     number: Number | None = None
     number_in: NumberIn | None = None
     from_user: FromUser = FromUser.NUMBER
