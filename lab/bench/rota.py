@@ -7,7 +7,8 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from array import array
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,9 +81,7 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self.stillnesses: list[float] = []
-        self.busy: list[float] = []
-        self.lookups: list[float] = []
+        self.stillnesses, self.busy, self.lookups = array("d"), array("d"), array("d")
 
     async def watch(self, table: CurrentTable) -> None:
         """Looks a number up at each tick, as a call does when it comes in."""
@@ -169,8 +168,9 @@ async def _changes(planner: psycopg.AsyncConnection, table: CurrentTable, second
     return obeyed
 
 
-def _percentile(values: list[float], part: float) -> float:
-    return sorted(values)[int(len(values) * part)]
+def _percentile(values: Iterable[float], part: float) -> float:
+    in_order = sorted(values)
+    return in_order[int(len(in_order) * part)]
 
 
 @asynccontextmanager
