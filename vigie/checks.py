@@ -31,7 +31,7 @@ from vigie.errors import Doubt, ProgramMissing, StackError, VigieError
 from vigie.fallback_checks import fallback, known_numbers, snapshot
 from vigie.secrets import load_secrets
 from vigie.settings import Settings
-from vigie.stack.accounts import read_accounts
+from vigie.stack.accounts import read_accounts, remembered_accounts
 from vigie.stack.asterisk import AsteriskTree
 from vigie.stack.machine import check_disk, check_port, is_held, stack_lock
 from vigie.stack.telephony import make_asterisk
@@ -211,18 +211,24 @@ async def _modules(settings: Settings) -> str:
 
 
 async def _trunks(settings: Settings) -> str:
-    accounts = await read_accounts(database_url(settings))
+    accounts = await read_accounts(database_url(settings), remembered_accounts(settings))
     if not accounts.trunks:
         raise Doubt("There is none: no call comes in or goes out.", "Describe it in the site file.")
     if accounts.faults:
         raise StackError(" ".join(accounts.faults))
     asterisk = make_asterisk(settings, load_secrets(settings), accounts)
+    identified = await asterisk.command("pjsip show identifies")
+    if unknown := [trunk.slug for trunk in accounts.trunks if f" trunk-{trunk.slug}/" not in identified]:
+        raise StackError(
+            f"Asterisk does not know from where the calls of {', '.join(unknown)} come: they are refused.",
+            "It learns that within a minute; if not, see its log.",
+        )
     registrations = await asterisk.command("pjsip show registrations")
     for trunk in accounts.trunks:
         known = next((line for line in registrations.splitlines() if f" trunk-{trunk.slug}/" in line), "Registered")
         if " Registered" not in f" {known}":
             raise StackError(
-                f"Trunk {trunk.slug} is not registered at {trunk.host}:{trunk.port}.",
+                f"Trunk {trunk.slug} is not registered at {trunk.domain}.",
                 "Check its user name and password file, and that the carrier is reachable from here.",
             )
     (url,) = ari_urls(settings, load_secrets(settings))

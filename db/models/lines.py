@@ -1,6 +1,7 @@
 """Lines with their numbers, supervisors and voicemail recipients; the trunks that carry their calls."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import E164, EMAIL, NAME, SLUG, Base, Id, matches, one_of, spoken, within
@@ -93,7 +94,10 @@ class Trunk(Base):
     slug: Mapped[str] = mapped_column(unique=True)
     position: Mapped[int]
     host: Mapped[str]
-    port: Mapped[int]
+    port: Mapped[int | None]
+    """Without one, SRV records say."""
+    addresses: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """From which calls come besides, and networks of them."""
     username: Mapped[str | None]
     password_file: Mapped[str | None]
     number: Mapped[str | None]

@@ -14,6 +14,7 @@ import pytest_asyncio
 from db.engine import check_database, make_engine
 from db.errors import DatabaseError
 from lab.waiting import eventually, until
+from lab.wire import Wire
 from lab.world import free_port, processes_of
 from tests.support.programs import Vigie, frozen, heard_by_systemd
 from vigie.addresses import ari_urls
@@ -27,6 +28,7 @@ from vigie.site.importer import import_site
 from vigie.stack.asterisk import AsteriskServer
 from vigie.stack.control import listening, restart
 from vigie.stack.postgres import PrivateCluster
+from vigie.stack.resolve import Unresolved
 from vigie.stack.stack import Stack
 
 
@@ -164,11 +166,11 @@ async def test_a_password_file_that_is_missing_concerns_its_trunk_alone_and_is_n
     assert caplog.text.count("The password file of trunk registered") == 1
 
     password.write_text("sesame")
-    await asterisk_says(stack, "pjsip show registrations", "trunk-registered/sip:127.0.0.3:5060")
+    await asterisk_says(stack, "pjsip show registrations", "trunk-registered/sip:127.0.0.3")
     password.chmod(0)
     await has_site(stack, TRUNKS.format(phone="zoe2", password=password))
     await asterisk_says(stack, "pjsip show endpoints", "trunk-registered", "zoe2")
-    await asterisk_says(stack, "pjsip show registrations", "trunk-registered/sip:127.0.0.3:5060")
+    await asterisk_says(stack, "pjsip show registrations", "trunk-registered/sip:127.0.0.3")
     assert "The password of before is kept." in caplog.text
 
 
@@ -198,6 +200,41 @@ async def test_a_reload_that_fails_is_tried_again(
         "already in progress",
     ):
         assert reason in caplog.text
+
+
+NAMED = "trunks: {named: {host: sip.carrier.test, addresses: [127.65.0.0/24]}}"
+
+
+async def test_a_carriers_name_is_looked_up_again_and_again_and_its_addresses_are_kept(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[SocketAddress] = []
+
+    async def looked_up(host: str, port: int | None) -> tuple[SocketAddress, ...]:
+        if not where:
+            raise Unresolved(f"{host}: no such name")
+        return tuple(where)
+
+    monkeypatch.setattr("vigie.stack.telephony.LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("vigie.stack.accounts.addresses_of", looked_up)
+    await has_site(stack, NAMED)
+    await asterisk_says(stack, "pjsip show identifies", "127.65.0.0/24")
+    (finding,) = (finding for finding in await examine(stack.settings) if finding.subject == "trunks")
+    assert "The host of trunk named has no address for now (sip.carrier.test: no such name)" in finding.detail
+
+    async with Wire(SocketAddress("127.64.0.1", 5060), stack.settings.sip_bind) as carrier:
+        where.append(carrier.address)
+        await asterisk_says(stack, "pjsip show identifies", "127.64.0.1", "127.65.0.0/24")
+        options = await carrier.is_asked("OPTIONS", within=15)  # Asterisk itself knows no such name
+        assert options.first_line == "OPTIONS sip:sip.carrier.test SIP/2.0"
+        assert not options.header("Route")
+        assert (await carrier.ask(carrier.request("OPTIONS", carrier.uri("anybody")))).status == 200
+    where.clear()
+    await has_site(stack, f"{NAMED}\npeople: {{zoe: {{name: Zoé, contact_methods: [{{sip: zoe3}}]}}}}")
+    await asterisk_says(stack, "pjsip show endpoints", "zoe3")
+    await asterisk_says(stack, "pjsip show identifies", "127.64.0.1")
+    where.append(SocketAddress("127.64.0.2", 5060))
+    await asterisk_says(stack, "pjsip show identifies", "127.64.0.2", without="127.64.0.1")
 
 
 @pytest.mark.parametrize("name", ["PostgreSQL", "Asterisk", "worker w1", "scheduler", "agi"])

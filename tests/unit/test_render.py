@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from vigie.settings import Settings, SocketAddress
 from vigie.stack.render import TrunkAccount, render, required_modules
 
 SECRETS = Secrets("k" * 40)
-CARRIER = TrunkAccount("carrier", "192.0.2.10")
+CARRIER = TrunkAccount("carrier", "192.0.2.10", 5060, resolved=(SocketAddress("192.0.2.10", 5060),))
 ACCOUNT = TrunkAccount("backup", "sip.example.org", 5070, "0123456789", "p;a=ss")
 
 
@@ -39,6 +40,16 @@ def test_a_trunk_is_known_by_its_address_and_leads_to_the_lines() -> None:
     assert incoming["endpoint"]["context"] == "vigie-in"
     assert trunk["aor"]["contact"] == "sip:192.0.2.10:5060"
     assert "registration" not in trunk
+
+
+def test_a_trunk_that_is_known_by_its_name_is_sent_all_where_that_leads() -> None:
+    where = (SocketAddress("192.0.2.11", 5080), SocketAddress("192.0.2.12", 5060))
+    trunk = replace(ACCOUNT, resolved=where, addresses=("198.51.100.0/24",))
+    objects = sections(configuration(trunk)["pjsip.conf"], "trunk-backup")
+    for kind in ("endpoint", "aor", "registration"):
+        assert objects[kind]["outbound_proxy"] == r"sip:192.0.2.11:5080\;lr\;hide", kind
+    assert objects["identify"]["match"] == "192.0.2.11,192.0.2.12,198.51.100.0/24"
+    assert "identify" not in sections(configuration(ACCOUNT)["pjsip.conf"], "trunk-backup"), "it has no address yet"
 
 
 def test_encrypted_sound_is_taken_and_never_asked_for() -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime, time
 from functools import cache
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from zoneinfo import available_timezones
 
@@ -139,6 +140,14 @@ def _say_weekdays(days: frozenset[int]) -> str:
     return ",".join(WEEKDAYS[day] for day in sorted(days))
 
 
+def _network(value: str) -> str:
+    try:
+        network = IPv4Network(value, strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv4 address or network such as 198.51.100.0/24") from None
+    return str(network.network_address if network.prefixlen == 32 else network)
+
+
 OneLine = BeforeValidator(_on_one_line)
 
 Slug: TypeAlias = Annotated[
@@ -149,6 +158,7 @@ Words: TypeAlias = Annotated[str, BeforeValidator(_words)]
 """Free text, which may be written on several lines and is told on one."""
 Language: TypeAlias = Literal["fr", "en"]
 Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
+Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Number: TypeAlias = Annotated[str, AfterValidator(number)]
 Email: TypeAlias = Annotated[str, OneLine, form(EMAIL, "an e-mail address")]
 Recipient: TypeAlias = Annotated[str, OneLine, form(f"{SLUG}|{EMAIL}", "a person's short name or an e-mail address")]

@@ -16,6 +16,7 @@ from vigie.site.forms import (
     Language,
     Moment,
     Name,
+    Network,
     Number,
     OneLine,
     Recipient,
@@ -175,7 +176,8 @@ class TrunkEntry(Entry):
     """The password is in a file of its own, so that a site file can be shown to anybody."""
 
     host: Annotated[str, form(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a host name or an IPv4 address")]
-    port: Annotated[int, Field(ge=1, le=65535)] = 5060
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    addresses: tuple[Network, ...] = ()
     username: Annotated[str, form(r"[!-~]{1,100}", "a user name")] | None = None
     password_file: Annotated[str, OneLine, form(r"/.*", "an absolute path")] | None = None
     number: Number | None = None

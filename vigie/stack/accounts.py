@@ -18,6 +18,7 @@ from oncall.plan import ContactKind
 from vigie.addresses import database_url
 from vigie.settings import Settings
 from vigie.stack.render import TrunkAccount
+from vigie.stack.resolve import Unresolved, addresses_of
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,10 @@ async def read_accounts(url: str, before: Accounts | None = None) -> Accounts:
     finally:
         await engine.dispose()
     known = {trunk.slug: trunk for trunk in before.trunks} if before else {}
-    return await asyncio.to_thread(_accounts, trunks, users, known)
+    accounts = await asyncio.to_thread(_accounts, trunks, users, known)
+    located = await asyncio.gather(*(_located(trunk, known.get(trunk.slug)) for trunk in accounts.trunks))
+    faults = tuple(fault for _, fault in located if fault)
+    return replace(accounts, trunks=tuple(trunk for trunk, _ in located), faults=accounts.faults + faults)
 
 
 def _accounts(rows: Iterable[Row[Any]], phones: tuple[str, ...], known: dict[str, TrunkAccount]) -> Accounts:
@@ -60,6 +64,7 @@ def _accounts(rows: Iterable[Row[Any]], phones: tuple[str, ...], known: dict[str
             slug=row.slug,
             host=row.host,
             port=row.port,
+            addresses=tuple(row.addresses),
             username=row.username,
             number=row.number,
             number_in=NumberIn(row.number_in) if row.number_in else None,
@@ -77,6 +82,19 @@ def _accounts(rows: Iterable[Row[Any]], phones: tuple[str, ...], known: dict[str
             faults += [fault] if fault else []
         trunks.append(trunk)
     return Accounts(tuple(trunks), phones, tuple(faults))
+
+
+async def _located(trunk: TrunkAccount, known: TrunkAccount | None) -> tuple[TrunkAccount, str]:
+    """The trunk with its addresses, and what is wrong with its name, if anything is."""
+    before = known.resolved if known is not None and (known.host, known.port) == (trunk.host, trunk.port) else ()
+    try:
+        found = await addresses_of(trunk.host, trunk.port)
+    except Unresolved as error:
+        fault = f"The host of trunk {trunk.slug} has no address for now ({error}). Check it, and this machine's DNS."
+        what = "The addresses of before are used." if before else "Until then its calls are refused."
+        return replace(trunk, resolved=before), f"{fault} {what}"
+    # A resolver may tell them in another order each time, which is no reason for another configuration.
+    return replace(trunk, resolved=before if set(before) == set(found) else found), ""
 
 
 def _with_password(trunk: TrunkAccount, file: str, known: TrunkAccount | None) -> tuple[TrunkAccount, str]:

@@ -14,7 +14,7 @@ from oncall.policy import CONFIRM_SECONDS
 from vigie.addresses import ARI_USER
 from vigie.errors import StackError
 from vigie.secrets import Secrets
-from vigie.settings import Settings
+from vigie.settings import Settings, SocketAddress
 
 PROJECT = Path(__file__).parents[2]
 TEMPLATES = (PROJECT / "asterisk-conf", PROJECT / "dialplan")
@@ -26,14 +26,33 @@ class TrunkAccount:
 
     slug: str
     host: str
-    port: int = 5060
+    port: int | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    addresses: tuple[str, ...] = ()
+    """From which calls come besides, and networks of them."""
+    resolved: tuple[SocketAddress, ...] = ()
+    """Where ``host`` is, the preferred address first."""
     number: str | None = None
     """Which number is meant by calls that name none."""
     number_in: NumberIn | None = None
     from_user: FromUser = FromUser.NUMBER
     identity: Identity = Identity.CALLER
+
+    @property
+    def domain(self) -> str:
+        """The carrier as SIP URIs name it."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+    @property
+    def proxy(self) -> SocketAddress | None:
+        """Where to send what is for a carrier that is known by its name; Asterisk need not look it up then."""
+        return self.resolved[0] if self.resolved and self.resolved[0].host != self.host else None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """From where its calls come."""
+        return tuple(dict.fromkeys([*(address.host for address in self.resolved), *self.addresses]))
 
     @property
     def asserts_caller(self) -> bool:
