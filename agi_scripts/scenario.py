@@ -143,7 +143,7 @@ class Call:
         line = plan.line
         if line.greeting:
             self._account.tell(EventKind.GREETING, self._means.now(), reason=line.greeting)
-            self._play(self._means.speaker.say(line.greeting, line.language, otherwise="hello"))
+            self._play(self._means.speaker.say(line.greeting, line.language, otherwise=prompts.GREETING))
         self._hunt = Hunt(self._caller, self._means, plan, self._arrival.caller, self._account)
         return self._hunt.run()
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 from ari_app.ari import Ari, AriError, CallBroadcast, Kin, admitted
@@ -25,7 +25,7 @@ from db.engine import make_engine
 from db.journal import Journal
 from db.snapshot import SnapshotStore
 from lasting import beside
-from voice.prompts import Prompts
+from voice.prompts import RETRY_SECONDS, Prompts, sentences
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ LOOK_SECONDS = 0.2
 NOTICED_SECONDS = 2
 """After this long a connection is known to all others, and hears what they say."""
 LEAVE_SECONDS = 3
+AHEAD_SECONDS = 2
 SUPERSEDED = 75
 """The exit status of a worker whose calls were taken over while it was hung: EX_TEMPFAIL of sysexits(3)."""
 STORE_SECONDS = 3
@@ -160,8 +161,18 @@ class Worker:
             beside("the journal", self._journal.run),
             beside("following the rota", partial(self._table.keep_fresh, self._settings.database_url)),
             beside("tidying up", aftermath.run),
+            beside("speaking ahead of calls", self._speak_ahead),
         ):
             await self._serve_until(stop)
+
+    async def _speak_ahead(self) -> NoReturn:
+        """Has all that may be said made before a call wants it, anew when the lines change."""
+        while True:
+            lines = [routed.line for routed in self._table().lines.values()]
+            names = dict.fromkeys(line.name for line in lines)
+            greetings = dict.fromkeys((line.greeting, line.language) for line in lines if line.greeting)
+            done = await self._prompts.prepare(sentences(names, greetings))
+            await asyncio.sleep(AHEAD_SECONDS if done else RETRY_SECONDS)
 
     async def _serve_until(self, stop: asyncio.Task[Literal[True]]) -> None:
         """Serves calls until ``stop`` is over, or an Asterisk will not have us, which is raised."""

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from socket import SOCK_DGRAM, SOCK_STREAM
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +37,7 @@ from vigie.stack.accounts import read_accounts, remembered_accounts
 from vigie.stack.asterisk import AsteriskTree
 from vigie.stack.machine import check_disk, check_port, is_held, stack_lock
 from vigie.stack.telephony import make_asterisk
+from voice.prompts import REASSURANCE, Prompts
 
 TIME_ERROR = 5
 """What adjtimex(2) returns when nothing keeps the clock right."""
@@ -75,7 +78,7 @@ async def examine(settings: Settings) -> list[Finding]:
     running = is_held(stack_lock(settings.state_dir))
     checks: dict[str, Check] = {"state directory": _state_directory, "disk": _disk, "clock": _clock}
     if settings.has_own_asterisk:
-        checks |= {"Asterisk": _asterisk_version, "sounds": _sounds}
+        checks |= {"Asterisk": _asterisk_version, "sounds": _sounds, "voice": _voice}
     if not running:
         checks |= {"stack": _not_running}
         if settings.has_own_asterisk:
@@ -130,6 +133,17 @@ async def _clock(_settings: Settings) -> str:
 
 async def _asterisk_version(_settings: Settings) -> str:
     return AsteriskTree.find().version
+
+
+async def _voice(settings: Settings) -> str:
+    with TemporaryDirectory() as directory:
+        made = await Prompts(Path(directory)).prepare([(REASSURANCE.text(settings.language), settings.language, "")])
+    if not made:
+        raise Doubt(
+            "No sentence can be spoken: callers hear Asterisk's own sounds, and nobody hears which line is called.",
+            "Run ./install.sh, which installs espeak-ng and sox; the line above says what is wrong with them.",
+        )
+    return "speaks"
 
 
 async def _sounds(settings: Settings) -> str:

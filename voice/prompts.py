@@ -1,18 +1,34 @@
 """What callers and people on call hear: sentences spoken by espeak-ng, made once and kept as files.
 
-A sentence that cannot be made (no espeak-ng, full disk) is replaced by one of Asterisk's own recordings: a call
-never fails for want of a voice.
+A sentence that cannot be made (no espeak-ng, full disk), or not at once, is replaced by one of Asterisk's own
+recordings: a call never fails, nor waits, for want of a voice.
 """
 
 import asyncio
 import hashlib
 import logging
 import os
+import signal
+import wave
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from oncall.printable import one_line
+
 log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 1.0
+"""For so long a call waits for a sentence; it is made all the same, for the next one."""
+SPEAK_SECONDS = 20.0
+"""A program that takes longer hangs, and is ended."""
+RETRY_SECONDS = 60.0
+"""After so long a sentence that could not be made is tried again."""
+AT_ONCE = 4
+"""Sentences made at one time."""
+SHORTEST_SECONDS = 0.1
+RATE = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,39 +100,136 @@ ACCEPT_OR_REFUSE = Phrase(
 )
 
 
+ALWAYS = (
+    *(NO_SUCH_NUMBER, REASSURANCE, LEAVE_MESSAGE, MESSAGE_KEPT, NO_MESSAGE, INTERRUPTED),
+    *(ARE_YOU_THERE, CALLED_LOST, CALLER_LOST, ACCEPT_OR_REFUSE),
+)
+"""Those that are the same for all lines."""
+GREETING = "hello"
+"""Asterisk's sound in place of a line's greeting."""
+LANGUAGES = ("fr", "en")
+
+Sentence = tuple[str, str, str]
+"""The text, its language, and Asterisk's sound that replaces it."""
+
+
+def sentences(names: Iterable[str], greetings: Iterable[tuple[str, str]]) -> Iterator[Sentence]:
+    """All that may be said for lines with these names and greetings (text and language)."""
+    for language in LANGUAGES:
+        for phrase in ALWAYS:
+            yield phrase.text(language), language, phrase.otherwise
+    for text, language in greetings:
+        yield text, language, GREETING
+    for name in names:
+        for language in LANGUAGES:
+            for phrase in (CALL_FROM, CALL_WITHHELD):
+                yield phrase.text(language, line=name), language, phrase.otherwise
+
+
 class Prompts:
     """Sentences as sounds that Asterisk can play; ``directory`` must be readable by Asterisk under the same path."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._ready: dict[tuple[str, str], str] = {}
-        self._making: dict[tuple[str, str], asyncio.Task[str]] = {}
+        self._ready: dict[tuple[str, str], Path] = {}
+        self._making: dict[tuple[str, str], asyncio.Task[bool]] = {}
+        self._failed_at: dict[tuple[str, str], float] = {}
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._is_slow = False
+        """Whether the last sentence was not there in time: then no call waits for another one, until one succeeds."""
 
     async def phrase(self, phrase: Phrase, language: str, **names: str) -> str:
-        """The media URI of ``phrase``."""
+        """The media URI of ``phrase``, at once or nearly so."""
         return await self.say(phrase.text(language, **names), language, phrase.otherwise)
 
     async def say(self, text: str, language: str, otherwise: str) -> str:
-        """The media URI of ``text`` spoken in ``language``, or of Asterisk's own ``otherwise`` if need be."""
-        sentence = language, text
-        if sentence in self._ready:
-            return self._ready[sentence]
+        """The media URI of ``text`` spoken in ``language``, or of Asterisk's own ``otherwise`` if need be.
+
+        Takes no longer than PATIENCE_SECONDS.
+        """
+        sentence = language, one_line(text)
+        if (sound := self._known(sentence)) is None and not self._has_just_failed(sentence):
+            making = self._make(sentence)
+            await asyncio.wait([making], timeout=0 if self._is_slow else PATIENCE_SECONDS)
+            if not making.done():
+                self._is_slow = True
+                log.warning("%r takes too long to be spoken, Asterisk's %r is played instead", text, otherwise)
+            sound = self._known(sentence)
+        return f"sound:{otherwise if sound is None else sound.with_suffix('')}"
+
+    async def prepare(self, wanted: Iterable[Sentence]) -> bool:
+        """Makes what is not there yet, one after the other; gives up, with False, at the first that cannot be made."""
+        for text, language, _ in wanted:
+            sentence = language, one_line(text)
+            # For all who want it, also when this preparation is given up.
+            if self._known(sentence) is None and not await asyncio.shield(self._make(sentence)):
+                return False
+            await asyncio.sleep(0)
+        return True
+
+    def _known(self, sentence: tuple[str, str]) -> Path | None:
+        sound = self._ready.get(sentence)
+        return sound if sound is not None and sound.exists() else None
+
+    def _has_just_failed(self, sentence: tuple[str, str]) -> bool:
+        failed_at = self._failed_at.get(sentence)
+        return failed_at is not None and asyncio.get_running_loop().time() - failed_at < RETRY_SECONDS
+
+    def _make(self, sentence: tuple[str, str]) -> "asyncio.Task[bool]":
+        """One task for all who want the sentence; none of them ends it by giving up."""
         making = self._making.get(sentence)
         if making is None:
-            making = self._making[sentence] = asyncio.create_task(self._make(text, language, otherwise))
+            making = self._making[sentence] = asyncio.create_task(self._made(*sentence))
             making.add_done_callback(lambda _: self._making.pop(sentence))
-        return await asyncio.shield(making)  # for all calls that want it, also when the one that asked first does not
+        return making
 
-    async def _make(self, text: str, language: str, otherwise: str) -> str:
-        name = self._directory / language / hashlib.sha256(text.encode()).hexdigest()[:24]
+    async def _made(self, language: str, text: str) -> bool:
+        sound = sound_of(self._directory, text, language)
         try:
-            if not name.with_suffix(".wav").exists():
-                await _speak(text, language, name.with_suffix(".wav"))
+            async with self._places:
+                if not await asyncio.to_thread(is_sound, sound):
+                    await _speak(text, language, sound)
         except (OSError, RuntimeError) as error:
-            log.warning("cannot speak %r, Asterisk's %r is played instead: %s", text, otherwise, error)
-            return f"sound:{otherwise}"
-        self._ready[language, text] = media = f"sound:{name}"
-        return media
+            log.warning("cannot speak %r, one of Asterisk's own sounds is played instead: %s", text, error)
+            self._failed_at[language, text] = asyncio.get_running_loop().time()
+            self._is_slow = True
+            return False
+        self._failed_at.pop((language, text), None)
+        self._is_slow = False
+        self._ready[language, text] = sound
+        return True
+
+
+def sound_of(directory: Path, text: str, language: str) -> Path:
+    """The file in which a sentence is kept."""
+    return directory / language / f"{hashlib.sha256(one_line(text).encode()).hexdigest()[:24]}.wav"
+
+
+def is_sound(file: Path) -> bool:
+    """Whether the file is there, whole, and as Asterisk plays it (8 kHz, mono, 16 bits): a power cut may leave less."""
+    try:
+        with wave.open(str(file)) as sound:
+            form = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
+            frames = sound.getnframes()
+            held = len(sound.readframes(frames))
+    except (OSError, EOFError, wave.Error):
+        return False
+    return form == (RATE, 1, 2) and held == 2 * frames and frames >= SHORTEST_SECONDS * RATE
+
+
+def put_in_place(draft: Path, target: Path) -> None:
+    """Gives a file its name once it is on the disk; returns when the name is, too."""
+    _sync(draft)
+    draft.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 async def _speak(text: str, language: str, target: Path) -> None:
@@ -126,8 +239,10 @@ async def _speak(text: str, language: str, target: Path) -> None:
     try:
         voice = "fr" if language == "fr" else "en"
         await _run("espeak-ng", "-v", voice, "-s", "150", "-w", str(spoken), "--", text)
-        await _run("sox", str(spoken), "-r", "8000", "-c", "1", "-b", "16", str(telephone), "norm", "-3")
-        telephone.replace(target)
+        await _run("sox", str(spoken), "-r", str(RATE), "-c", "1", "-b", "16", str(telephone), "norm", "-3")
+        if not await asyncio.to_thread(is_sound, telephone):
+            raise RuntimeError("what espeak-ng and sox have made is no sound")
+        await asyncio.to_thread(put_in_place, telephone, target)
     finally:
         spoken.unlink(missing_ok=True)
         telephone.unlink(missing_ok=True)
@@ -135,14 +250,17 @@ async def _speak(text: str, language: str, target: Path) -> None:
 
 async def _run(*command: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True
     )
     try:
-        _, stderr = await process.communicate()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):  # it may have ended just now
-            process.kill()
-        await process.wait()
-        raise
+        async with asyncio.timeout(SPEAK_SECONDS):
+            _, stderr = await process.communicate()
+    except TimeoutError:
+        raise RuntimeError(f"{command[0]} has not ended after {SPEAK_SECONDS:g} s") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):  # it may have ended just now
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     if process.returncode:
         raise RuntimeError(f"{command[0]}: {stderr.decode(errors='replace').strip()}")

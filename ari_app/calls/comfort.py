@@ -61,7 +61,9 @@ class Comfort:
         await self._call.answer()
         if line.greeting:
             self._call.tell(EventKind.GREETING, leg=caller.id, reason=line.greeting)
-            await self._call.play(await self._call.desk.prompts.say(line.greeting, line.language, otherwise="hello"))
+            await self._call.play(
+                await self._call.desk.prompts.say(line.greeting, line.language, otherwise=prompts.GREETING)
+            )
         await self._wait()
 
     async def _tell_and_wait(self, phrase: Phrase) -> None:

@@ -14,6 +14,7 @@ from oncall.outcomes import Disposition, Outcome
 from vigie.settings import SocketAddress
 from vigie.site.importer import import_site
 from vigie.site.schema import OverrideEntry
+from voice.prompts import is_sound, sentences, sound_of
 
 CALLS = 50
 
@@ -101,3 +102,15 @@ async def _shown(world: World, name: str) -> str:
     await caller.hangs_up()
     shown = call.leg.channel.caller.name
     return "" if shown == name else f"it shows {shown!r}"
+
+
+async def test_what_is_said_for_a_line_is_made_before_anybody_calls(world: World) -> None:
+    lines = world.site.lines.values()
+    wanted = [*sentences((line.name for line in lines), ())]
+    directory = world.settings.state_dir / "sounds"
+    await until(
+        lambda: all(is_sound(sound_of(directory, text, language)) for text, language, _ in wanted),
+        within=30,
+        hoped="all sentences are there",
+        instead=lambda: "some are missing",
+    )

@@ -162,4 +162,4 @@ async def test_what_became_of_ringing_somebody_is_in_the_variables(server: Serve
 
 async def test_nothing_that_is_set_can_be_another_command(server: Server) -> None:
     server.act = lambda caller: caller.set("CALLERID(name)", 'Support" \\ \n EXEC Dial "PJSIP/x')
-    assert await call(server, "200 result=1") == ['SET VARIABLE "CALLERID(name)" "Support   EXEC Dial PJSIP/x"']
+    assert await call(server, "200 result=1") == ['SET VARIABLE "CALLERID(name)" "Support EXEC Dial PJSIP/x"']

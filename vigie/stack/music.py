@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from vigie.errors import ProgramMissing
+from voice.prompts import is_sound, put_in_place
 
 CHORDS = (("F4", "A4", "C5", "E5"), ("D4", "F4", "A4", "C5"), ("G4", "A#4", "D5", "F5"), ("C4", "E4", "G4", "A#4"))
 PATTERN = (0, 1, 2, 3, 2, 1)
@@ -15,7 +16,7 @@ SEMITONES_FROM_A = {"C": -9, "C#": -8, "D": -7, "E": -5, "F": -4, "G": -2, "G#":
 def make_music(directory: Path) -> None:
     """Puts the music into ``directory``, always the same to the byte, if it is not there yet."""
     music = directory / "arpeggio.wav"
-    if music.exists():
+    if is_sound(music):
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     notes = [chord[index] for chord in CHORDS for index in PATTERN]
@@ -34,7 +35,7 @@ def make_music(directory: Path) -> None:
         ],
         check=True,
     )
-    draft.rename(music)
+    put_in_place(draft, music)
 
 
 def _semitones(note: str) -> int:
