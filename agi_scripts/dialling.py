@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from oncall.manner import Identity, Manner
+from oncall.manner import Identity, Manner, Reach
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod
 from oncall.routing import RoutingTable
 
@@ -25,9 +25,9 @@ def dial_strings(
     if not _SAFE.fullmatch(method.address):
         return ()
     return tuple(
-        f"PJSIP/{manner(trunk).written(method.address, region)}@trunk-{trunk}"
+        f"PJSIP/{manner(trunk).dialled(method.address, region)}@trunk-{trunk}"
         for trunk in trunks
-        if _SAFE.fullmatch(trunk)
+        if _SAFE.fullmatch(trunk) and manner(trunk).leads_to(method.address)
     )
 
 
@@ -36,9 +36,18 @@ def trunk_of(dial: str) -> str | None:
     return trunk if (trunk := dial.rpartition("@trunk-")[2]) != dial else None
 
 
-def shown_by(table: RoutingTable, method: ContactMethod, dial: str) -> CallerIdShown:
+def shown_by(table: RoutingTable, method: ContactMethod, dial: str, caller: str | None = None) -> CallerIdShown:
     """Whose number is shown when this is dialled: the fallback shows a caller's by those trunks alone that take it as
     it is, since it tries no number twice and adds no header."""
     trunk = trunk_of(dial)
-    plain = trunk is None or table.manner(trunk).identity is Identity.CALLER
+    if trunk is None:
+        return method.shows
+    manner = table.manner(trunk)
+    plain = manner.identity is Identity.CALLER and (caller is None or manner.may_show(caller))
     return method.shows if plain else CallerIdShown.LINE
+
+
+def shows_extensions(table: RoutingTable, dial: str) -> bool:
+    """Whether an extension that calls may be shown when this is dialled."""
+    trunk = trunk_of(dial)
+    return trunk is None or table.manner(trunk).reaches is not Reach.OUTSIDE

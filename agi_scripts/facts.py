@@ -10,7 +10,7 @@ from agi_scripts.account import LOST, Account, Arrival
 from agi_scripts.scenario import seconds_recorded
 from db.records import Record
 from oncall.causes import disposition_of
-from oncall.numbers import e164
+from oncall.numbers import in_one_form
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import Candidate, ContactKind, ContactMethod, Line, Person
 from oncall.routing import RoutingTable
@@ -96,9 +96,9 @@ def journal(
 
     ``cut`` says that Asterisk ended with it, and that the facts are of a moment before.
     """
-    did = e164(facts.did, region) or facts.did
+    did = in_one_form(facts.did, region) or facts.did
     line = table.lines[table.numbers[did]].line if did in table.numbers else None
-    arrival = Arrival(facts.call, facts.channel, did, e164(facts.caller, region), facts.came_at, line)
+    arrival = Arrival(facts.call, facts.channel, did, in_one_form(facts.caller, region), facts.came_at, line)
     account = Account(arrival, Route.DIALPLAN, put)
     account.open()
     for number, tried in enumerate(facts.tried):

@@ -112,7 +112,8 @@ class Hunt:
         rang = Rang(q850=_NO_ROUTE)
         until = self._means.now() + timedelta(seconds=seconds)
         for dial in dials:
-            shown = number if shown_by(table, method, dial) is CallerIdShown.CALLER and number else line.number
+            shows_caller = shown_by(table, method, dial, number) is CallerIdShown.CALLER
+            shown = number if shows_caller and number else line.number
             written = table.manner(trunk_of(dial) or "").written(shown, self._means.region)
             self._caller.set("CALLERID(num)", written)
             rang = self._caller.ring(dial, max(LEAST_SECONDS, self._left(until)), ask, note)

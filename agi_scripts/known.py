@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from agi_scripts.dialling import dial_strings, shown_by
+from agi_scripts.dialling import dial_strings, shown_by, shows_extensions
 from oncall.errors import NotCovered
-from oncall.numbers import spoken
-from oncall.plan import Plan
+from oncall.numbers import is_extension, spoken
+from oncall.plan import CallerIdShown, Plan
 from oncall.printable import caller_name, one_line
 from oncall.routing import RoutingTable
 
@@ -20,6 +20,8 @@ LINES: Final = "vigie-line"
 """Line → language|number|longest message|silence that ends it|longest hunt|name; in seconds."""
 PEOPLE: Final = "vigie-who"
 """Line/1, line/2 … → dial string|seconds|language in which to ask for "1" (none: do not ask)|shown|person/method."""
+OUTSIDE: Final = "outside"
+"""``shown`` for a trunk that is shown the caller's number unless that is an extension."""
 FAMILIES: Final = (DIDS, LINES, PEOPLE)
 MOST: Final = 20
 """Numbers that the dialplan rings for one call; nobody waits for more."""
@@ -83,12 +85,16 @@ def _people(plan: Plan, table: RoutingTable, region: str) -> Iterator[str]:
             seen.add(method.id)
             language = person.language if method.confirm else ""
             for dial in dial_strings(method, plan.trunks, table.manner, region):
-                shows = shown_by(table, method, dial)
+                shows: str = shown_by(table, method, dial)
+                if shows == CallerIdShown.CALLER and not shows_extensions(table, dial):
+                    shows = OUTSIDE
                 yield f"{dial}|{method.ring_seconds}|{language}|{shows}|{person.id}/{method.id}"
 
 
 def _forms(did: str, region: str) -> set[str]:
     """A number in each way in which a carrier may send it."""
+    if is_extension(did):
+        return {did}
     digits = did.removeprefix("+")
     return {did, digits, f"00{digits}", spoken(did, region)}
 

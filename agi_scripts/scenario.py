@@ -15,7 +15,7 @@ from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
 from agi_scripts.hunt import Hunt
 from db.records import Record
 from oncall.errors import UnknownNumber
-from oncall.numbers import e164
+from oncall.numbers import in_one_form
 from oncall.outcomes import EventKind, Outcome, Route
 from oncall.plan import Plan
 from oncall.routing import RoutingTable
@@ -94,13 +94,13 @@ def serve(caller: Caller, means: Means) -> None:
 def _arrival(key: UUID, caller: Caller, means: Means) -> Arrival:
     """Raises whatever the table says but UnknownNumber: that is something to tell the caller."""
     dialled = caller.variable("VIGIE_DID")
-    did = e164(dialled, means.region) or dialled
+    did = in_one_form(dialled, means.region) or dialled
     now = means.now()
     try:
         plan = means.table().plan(did, now)
     except UnknownNumber:
         plan = None
-    number = e164(caller.variable("VIGIE_CALLER"), means.region)
+    number = in_one_form(caller.variable("VIGIE_CALLER"), means.region)
     return Arrival(key, caller.id, did, number, now, plan.line if plan else None, plan)
 
 

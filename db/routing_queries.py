@@ -118,6 +118,7 @@ GROUP BY person_id / 100 ORDER BY person_id / 100
 TRUNKS: Final[TextClause] = _unless_known("""
     SELECT coalesce(json_agg(json_build_object(
         'slug', slug,
-        'manner', json_build_object('number_form', number_form, 'identity', identity, 'host', host)
+        'manner', json_build_object('number_form', number_form, 'identity', identity, 'host', host,
+            'reaches', reaches, 'prefix', prefix)
     ) ORDER BY position), '[]')::text FROM trunk
 """)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import phonenumbers
 
+from oncall.numbers import is_extension
 from oncall.outcomes import Disposition
 from oncall.plan import ContactKind
 from oncall.printable import one_line
@@ -19,6 +20,8 @@ LONGEST_RAW_NUMBER = 32
 
 def dialable(caller: str | None, region: str) -> str | None:
     """The caller's number in E.164 form, None where there is no number that could be called back."""
+    if is_extension(caller or ""):
+        return None
     try:
         number = phonenumbers.parse(caller or "", region)
     except phonenumbers.NumberParseException:

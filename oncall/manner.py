@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import phonenumbers
 
+from oncall.numbers import is_extension
+
 
 class NumberForm(StrEnum):
     """How numbers are written, the one called as well as those shown."""
@@ -47,20 +49,45 @@ class FromUser(StrEnum):
     USERNAME = "username"
 
 
+class Reach(StrEnum):
+    """Whom a trunk is called for: a carrier leads outside, a PBX to its extensions, and it may lead outside as well."""
+
+    OUTSIDE = "outside"
+    EXTENSIONS = "extensions"
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What one trunk wants; ``host`` is its address, for the headers."""
+    """What one trunk wants; ``host`` is its address, for the headers, and ``prefix`` what is dialled before numbers
+    outside ("0" for a line, as one says at a PBX)."""
 
     number_form: NumberForm = NumberForm.E164
     identity: Identity = Identity.CALLER
     host: str = ""
+    reaches: Reach = Reach.OUTSIDE
+    prefix: str = ""
 
     @property
     def shows_callers(self) -> bool:
         return self.identity is not Identity.LINE
 
+    def leads_to(self, number: str) -> bool:
+        """Whether a number, or extension, is to be called by this trunk."""
+        return self.reaches in (Reach.BOTH, Reach.EXTENSIONS if is_extension(number) else Reach.OUTSIDE)
+
+    def may_show(self, number: str) -> bool:
+        """Whether it can show a caller's number: an extension means nothing outside its PBX."""
+        return not (is_extension(number) and self.reaches is Reach.OUTSIDE)
+
+    def dialled(self, number: str, region: str) -> str:
+        """What to call by this trunk in order to reach a number."""
+        return ("" if is_extension(number) else self.prefix) + self.written(number, region)
+
     def written(self, number: str, region: str) -> str:
-        """An E.164 number in the trunk's form, as dialled in ``region`` (ISO 3166)."""
+        """A number in the trunk's form, as dialled in ``region`` (ISO 3166); an extension as it is."""
+        if is_extension(number):
+            return number
         digits = number.removeprefix("+")
         match self.number_form:
             case NumberForm.E164:

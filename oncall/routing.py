@@ -28,7 +28,7 @@ PIECE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class RoutedLine:
-    """A line with the numbers (E.164) that lead to it, its supervisors in order, and the id of its policy."""
+    """A line with the numbers that lead to it (E.164, or extensions), supervisors in order, id of its policy."""
 
     line: Line
     dids: tuple[str, ...]
@@ -73,7 +73,7 @@ class RoutingTable:
         return self.manners.get(trunk, NOTHING_SPECIAL)
 
     def plan(self, number: str, at: datetime) -> Plan:
-        """The plan of a call to ``number`` (E.164) that comes in at ``at``.
+        """The plan of a call to ``number`` (as ``oncall.numbers`` writes it) that comes in at ``at``.
 
         Raises UnknownNumber when no line has the number, NotCovered outside the table's span, NaiveTime.
         """

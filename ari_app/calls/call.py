@@ -13,7 +13,7 @@ from ari_app.calls.attempt import Attempt, Inherited
 from ari_app.calls.standing import Notebook, Standing
 from db.records import CallAnswered, CallClosed, CallEvent, CallOpened
 from oncall.errors import NotCovered, UnknownNumber
-from oncall.numbers import e164, spoken
+from oncall.numbers import in_one_form, spoken
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import Candidate, ContactMethod, Plan, VoicemailRules
 from oncall.printable import one_line
@@ -58,8 +58,8 @@ class Call:
         self.desk = desk
         self.caller = caller
         dialled = caller.channel.dialplan.exten
-        self.did = e164(dialled, desk.region) or dialled
-        self.number = e164(caller.channel.caller.number, desk.region)
+        self.did = in_one_form(dialled, desk.region) or dialled
+        self.number = in_one_form(caller.channel.caller.number, desk.region)
         """The caller's number in E.164 form; None when it is withheld or makes no sense."""
         self.standing = standing or Standing()
         self.inherited: dict[int, Inherited] = {}

@@ -62,7 +62,7 @@ class Desk:
             endpoint = f"PJSIP/{method.address}@{method.address}"
         else:
             manner = self.routing().manner(way.trunk)
-            endpoint = f"PJSIP/{manner.written(method.address, self.region)}@trunk-{way.trunk}"
+            endpoint = f"PJSIP/{manner.dialled(method.address, self.region)}@trunk-{way.trunk}"
             shown = manner.written(shown, self.region)
             if shows_caller:
                 headers = manner.headers(line.number, self.region)
@@ -84,7 +84,8 @@ class Desk:
             return True
         refused_at = self.refused.get(way.trunk)
         lately = refused_at is not None and time.monotonic() - refused_at < REFUSED_SECONDS
-        return self.routing().manner(way.trunk).shows_callers and not lately
+        manner = self.routing().manner(way.trunk)
+        return manner.shows_callers and manner.may_show(attempt.call.number) and not lately
 
     def is_refused(self, trunk: str) -> None:
         """A trunk has refused a caller's number: for a while it is shown the line's at once; `vigie doctor` says so."""

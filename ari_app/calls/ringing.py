@@ -86,16 +86,22 @@ def _what_now(attempt: Attempt, failed: Way, following: Way) -> str:
 async def _ways(attempt: Attempt) -> Sequence[Way]:
     """By which trunks to try, in order; the phones registered with us need none.
 
-    A number when the site has no trunk leads nowhere: Asterisk says so, and the hunt goes on.
+    A number to which no trunk of the site leads goes nowhere: Asterisk says so, and the hunt goes on.
     """
     if attempt.method.kind is ContactKind.SIP:
         return (Way(),)
-    in_order = await trunks.in_order(attempt.call.desk.ari, attempt.call.plan.trunks)
+    in_order = await trunks.in_order(attempt.call.desk.ari, _known(attempt))
     return [Way(trunk) for trunk in in_order or ("none",)]
 
 
+def _known(attempt: Attempt) -> Sequence[str]:
+    """The trunks by which the contact method can be called, the preferred one first."""
+    manner = attempt.call.desk.routing().manner
+    return [trunk for trunk in attempt.call.plan.trunks if manner(trunk).leads_to(attempt.method.address)]
+
+
 def _why(attempt: Attempt, first: Way) -> str:
-    method, known = attempt.method, attempt.call.plan.trunks
+    method, known = attempt.method, _known(attempt)
     way = [f"{method.kind} {method.address}"]
     if len(known) > 1 and first.trunk is not None:
         way.append(attempt.call.words(f"par {first.trunk}", f"by {first.trunk}"))

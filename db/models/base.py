@@ -9,10 +9,13 @@ from sqlalchemy import CheckConstraint, Identity, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
+from oncall.numbers import EXTENSION
 from oncall.printable import UNPRINTABLE
 
 SLUG = "^[a-z0-9][a-z0-9-]{0,39}$"
 E164 = r"^\+[1-9][0-9]{5,14}$"
+NUMBER = rf"^(\+[1-9][0-9]{{5,14}}|{EXTENSION})$"
+"""E.164, or an extension."""
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 SIP_USER = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
 

@@ -4,8 +4,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import E164, EMAIL, NAME, SLUG, Base, Id, matches, one_of, spoken, within
-from oncall.manner import FromUser, Identity, NumberForm, NumberIn
+from db.models.base import EMAIL, NAME, NUMBER, SLUG, Base, Id, matches, one_of, spoken, within
+from oncall.manner import FromUser, Identity, NumberForm, NumberIn, Reach
+
+PREFIX = "^[0-9]{0,8}$"
 
 
 class Line(Base):
@@ -15,7 +17,7 @@ class Line(Base):
     __table_args__ = (
         matches("slug", SLUG),
         matches("name", NAME),
-        matches("number", E164),
+        matches("number", NUMBER),
         spoken(),
         within("voicemail_min_seconds", 0, 30),
         within("voicemail_max_seconds", 10, 600),
@@ -36,10 +38,10 @@ class Line(Base):
 
 
 class Did(Base):
-    """A public number (E.164) that leads to a line."""
+    """A public number (E.164), or an extension of a PBX, that leads to a line."""
 
     __tablename__ = "did"
-    __table_args__ = (matches("number", E164),)
+    __table_args__ = (matches("number", NUMBER),)
 
     id: Mapped[Id]
     number: Mapped[str] = mapped_column(unique=True)
@@ -82,11 +84,13 @@ class Trunk(Base):
         matches("slug", SLUG),
         within("port", 1, 65535),
         CheckConstraint("(username IS NULL) = (password_file IS NULL)", name="credentials"),
-        CheckConstraint(f"number ~ '{E164}'", name="number"),
+        CheckConstraint(f"number ~ '{NUMBER}'", name="number"),
         one_of("number_in", NumberIn),
         one_of("from_user", FromUser),
         one_of("identity", Identity),
         one_of("number_form", NumberForm),
+        one_of("reaches", Reach),
+        matches("prefix", PREFIX),
         UniqueConstraint("position", deferrable=True, initially="DEFERRED"),
     )
 
@@ -106,3 +110,5 @@ class Trunk(Base):
     from_user: Mapped[str] = mapped_column(server_default=FromUser.NUMBER)
     identity: Mapped[str] = mapped_column(server_default=Identity.CALLER)
     number_form: Mapped[str] = mapped_column(server_default=NumberForm.E164)
+    reaches: Mapped[str] = mapped_column(server_default=Reach.OUTSIDE)
+    prefix: Mapped[str] = mapped_column(server_default="")

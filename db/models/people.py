@@ -5,12 +5,27 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import E164, EMAIL, NAME, SIP_USER, SLUG, Base, Id, in_our_years, matches, one_of, spoken, within
+from db.models.base import (
+    E164,
+    EMAIL,
+    NAME,
+    NUMBER,
+    SIP_USER,
+    SLUG,
+    Base,
+    Id,
+    in_our_years,
+    matches,
+    one_of,
+    spoken,
+    within,
+)
 from oncall.plan import CallerIdShown, ContactKind
 
 _ADDRESS_FORM = f"""CASE kind
     WHEN 'sip' THEN address ~ '{SIP_USER}' AND address !~ '^trunk-'
     WHEN 'email' THEN address ~ '{EMAIL}'
+    WHEN 'phone' THEN address ~ '{NUMBER}'
     ELSE address ~ '{E164}'
 END"""
 

@@ -10,6 +10,7 @@ import pytest
 from agi_scripts.facts import journal, read_facts
 from agi_scripts.known import DIDS, LINES, MOST, PEOPLE, KnownNumbers, known_numbers
 from agi_scripts.scenario import BYTES_A_SECOND, HEADER_BYTES
+from oncall.manner import Manner, NumberForm, Reach
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, RingOrder
 from oncall.policy import OnCallOf, Policy, PolicyStep, Supervisors
@@ -48,16 +49,37 @@ TABLE = build_table(COMPANY, NOON - timedelta(days=1), NOON + timedelta(days=8))
 def test_every_number_of_the_plan_is_known_once_by_every_trunk() -> None:
     assert {key: value for (family, key), value in known_numbers(TABLE, NOON, "FR").items() if family == PEOPLE} == {
         "1/1": "PJSIP/alice@alice|25||line|1/11",
-        "1/2": "PJSIP/+33600000012@trunk-operator|20|fr|caller|1/12",
-        "1/3": "PJSIP/+33600000012@trunk-spare|20|fr|caller|1/12",
-        "1/4": "PJSIP/+33600000031@trunk-operator|20|fr|caller|3/31",
-        "1/5": "PJSIP/+33600000031@trunk-spare|20|fr|caller|3/31",
+        "1/2": "PJSIP/+33600000012@trunk-operator|20|fr|outside|1/12",
+        "1/3": "PJSIP/+33600000012@trunk-spare|20|fr|outside|1/12",
+        "1/4": "PJSIP/+33600000031@trunk-operator|20|fr|outside|3/31",
+        "1/5": "PJSIP/+33600000031@trunk-spare|20|fr|outside|3/31",
     }
+
+
+def test_extensions_are_known_by_themselves_and_called_by_the_pbx_alone() -> None:
+    desk = ContactMethod(33, ContactKind.PHONE, "7118", 20, confirm=False)
+    (support,) = COMPANY.lines
+    company = replace(
+        COMPANY,
+        people=(*COMPANY.people[:2], person(CAROL, "Carol", desk, phone(31))),
+        lines=(replace(support, dids=("7100",)),),
+        trunks=(
+            RoutedTrunk("operator"),
+            RoutedTrunk("pbx", Manner(NumberForm.NATIONAL, reaches=Reach.BOTH, prefix="0")),
+        ),
+    )
+    known = known_numbers(build_table(company, NOON, NOON + timedelta(days=1)), NOON, "FR")
+    assert [did for family, did in known if family == DIDS] == ["7100"]
+    assert [value for (family, _), value in known.items() if family == PEOPLE][-3:] == [
+        "PJSIP/7118@trunk-pbx|20||caller|3/33",
+        "PJSIP/+33600000031@trunk-operator|20|fr|outside|3/31",
+        "PJSIP/00600000031@trunk-pbx|20|fr|caller|3/31",
+    ]
 
 
 def test_it_changes_with_who_is_on_call() -> None:
     known = known_numbers(TABLE, NOON + timedelta(days=7), "FR")
-    assert known[PEOPLE, "1/1"] == "PJSIP/+33600000021@trunk-operator|20|fr|caller|2/21"
+    assert known[PEOPLE, "1/1"] == "PJSIP/+33600000021@trunk-operator|20|fr|outside|2/21"
 
 
 def test_a_number_is_known_however_the_carrier_sends_it() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oncall.manner import Identity, Manner, NumberForm
+from oncall.manner import Identity, Manner, NumberForm, Reach
 
 MOBILE, BELGIAN, LINE = "+33612345678", "+32470123456", "+33199001234"
 
@@ -52,3 +52,22 @@ def test_the_line_vouches_for_its_callers_where_the_carrier_wants_it(
     manner = Manner(NumberForm.NATIONAL, identity, "sip.carrier.example")
     assert manner.headers(LINE, "FR") == headers
     assert manner.shows_callers == (identity is not Identity.LINE)
+
+
+@pytest.mark.parametrize("form", NumberForm)
+def test_an_extension_is_dialled_as_it_is_and_a_number_outside_with_the_prefix(form: NumberForm) -> None:
+    pbx = Manner(form, reaches=Reach.BOTH, prefix="0")
+    assert pbx.dialled("7118", "FR") == pbx.written("7118", "FR") == "7118"
+    assert pbx.dialled(MOBILE, "FR") == f"0{pbx.written(MOBILE, 'FR')}"
+
+
+@pytest.mark.parametrize(
+    ("reaches", "extension", "mobile", "shows_extension"),
+    [(Reach.OUTSIDE, False, True, False), (Reach.EXTENSIONS, True, False, True), (Reach.BOTH, True, True, True)],
+)
+def test_a_trunk_is_called_for_those_whom_it_reaches(
+    reaches: Reach, extension: bool, mobile: bool, shows_extension: bool
+) -> None:
+    trunk = Manner(reaches=reaches)
+    assert (trunk.leads_to("7118"), trunk.leads_to(MOBILE)) == (extension, mobile)
+    assert (trunk.may_show("7118"), trunk.may_show(MOBILE)) == (shows_extension, True)

@@ -53,6 +53,15 @@ MISTAKES = {
     # Forms
     "a bad short name": Mistake("  carrier:", "  Our Carrier:", "Our Carrier", "short name"),
     "a number too short": Mistake("06 39 98 00 01", "06 39 98", "06 39 98 #", "too short"),
+    "an extension and no PBX": Mistake("06 39 98 00 01", "7118", "7118", "is an extension, and no trunk is a PBX"),
+    "an emergency number": Mistake("06 39 98 00 01", "112", "phone: 112", "emergency number"),
+    "an extension shown outside": Mistake(
+        'numbers: ["+33 1 99 00 12 34"]', "numbers: [7100]", "numbers: [7100]", "which one is shown"
+    ),
+    "an SMS to an extension": Mistake("phone: 06 39 98 00 01", "sms: 7118", "sms: 7118", "too short"),
+    "a prefix before a plus": Mistake(
+        "    host: 127.0.0.2\n", '    host: 127.0.0.2\n    prefix: "0"\n', "  carrier:", "another number_form"
+    ),
     "no number at all": Mistake("06 39 98 00 01", "her mobile", "her mobile", "not a telephone number"),
     "a country that is not": Mistake("+33 1 99 00 12 34", "+999 1 99 00 12 34", "+999", "telephone number"),
     "a bad e-mail address": Mistake("email: alice@example.org", "email: alice", "email: alice", "e-mail address"),

@@ -11,6 +11,7 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 from db.models.base import EMAIL, SIP_USER, SLUG, YEARS
+from oncall.numbers import is_extension
 from oncall.printable import one_line, prints
 from oncall.rotation import RotationUnit
 
@@ -20,8 +21,20 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def number(value: str, info: ValidationInfo) -> str:
-    """The E.164 form of a telephone number, national ones being those of the context's region."""
+    """The E.164 form of a telephone number, national ones being those of the context's region; or an extension."""
+    return in_one_form(value, (info.context or {}).get("region"))
+
+
+def outside(value: str, info: ValidationInfo) -> str:
+    """The E.164 form of a telephone number that anybody can call."""
     return e164(value, (info.context or {}).get("region"))
+
+
+def in_one_form(value: str, region: str | None) -> str:
+    """An extension as it is, anything else in E.164 form; raises ValueError when it is neither."""
+    if region and phonenumbers.is_emergency_number(value, region):
+        raise ValueError(f"{value!r} is an emergency number: nobody on call has it")
+    return value if is_extension(value) else e164(value, region)
 
 
 def e164(value: str, region: str | None) -> str:
@@ -160,6 +173,7 @@ Language: TypeAlias = Literal["fr", "en"]
 Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 Number: TypeAlias = Annotated[str, AfterValidator(number)]
+OutsideNumber: TypeAlias = Annotated[str, AfterValidator(outside)]
 Email: TypeAlias = Annotated[str, OneLine, form(EMAIL, "an e-mail address")]
 Recipient: TypeAlias = Annotated[str, OneLine, form(f"{SLUG}|{EMAIL}", "a person's short name or an e-mail address")]
 SipUser: TypeAlias = Annotated[

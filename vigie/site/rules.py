@@ -10,8 +10,10 @@ from itertools import pairwise
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
+from oncall.manner import Reach
+from oncall.numbers import is_extension
 from vigie.site.document import Document, Path, find
-from vigie.site.forms import e164, in_our_years, zones
+from vigie.site.forms import in_one_form, in_our_years, zones
 
 REFERENCES = (
     ("schedules.*.rotations.*.people.*", "people", "person"),
@@ -39,6 +41,7 @@ def check_rules(document: Document, region: str) -> None:
     _check_reachable(document)
     _check_unique(document, region)
     _check_loops(document, region)
+    _check_ways(document, region)
     _check_spans(document)
 
 
@@ -117,6 +120,28 @@ def _check_loops(document: Document, region: str) -> None:
             document.problem(path, f"{value} is a number of this site: ringing it would come back to us")
 
 
+def _check_ways(document: Document, region: str) -> None:
+    """Each number must have a trunk that leads there, and what is shown outside must be a number there."""
+    trunks = _section(document, "trunks").values()
+    reached = {trunk.get("reaches", Reach.OUTSIDE) for trunk in trunks if isinstance(trunk, dict)}
+    for path, value in _texts(document, "people.*.contact_methods.*.phone"):
+        if is_extension(_normal(value, region)):
+            if not reached & {Reach.EXTENSIONS, Reach.BOTH}:
+                document.problem(path, f"{value} is an extension, and no trunk is a PBX (reaches: extensions or both)")
+        elif reached == {Reach.EXTENSIONS}:
+            document.problem(path, f"{value} is a number outside, and no trunk leads there (reaches: outside or both)")
+    for path, line in find(document.data, "lines.*"):
+        numbers = line.get("numbers") if isinstance(line, dict) else None
+        if Reach.OUTSIDE not in reached or not isinstance(numbers, list) or not numbers:
+            continue
+        shown = line.get("number") or numbers[0]
+        if isinstance(shown, str) and is_extension(shown):
+            document.problem(
+                (*path, "numbers"),
+                f"{shown} is an extension: say by number: which one is shown when the line calls outside",
+            )
+
+
 def _check_spans(document: Document) -> None:
     site_zone = _zone(document.data, "Europe/Paris")
     for path, absence in find(document.data, "people.*.absences.*"):
@@ -174,7 +199,7 @@ def _has(person: Any, *kinds: str) -> bool:
 
 def _normal(value: str, region: str) -> str:
     try:
-        return e164(value, region)
+        return in_one_form(value, region)
     except ValueError:
         return value
 

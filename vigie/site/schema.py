@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
-from oncall.manner import FromUser, Identity, NumberForm, NumberIn
+from oncall.manner import FromUser, Identity, NumberForm, NumberIn, Reach
 from oncall.plan import CallerIdShown, ContactKind, RingOrder
 from vigie.site.forms import (
     Clock,
@@ -19,6 +19,7 @@ from vigie.site.forms import (
     Network,
     Number,
     OneLine,
+    OutsideNumber,
     Recipient,
     SipUser,
     Slug,
@@ -46,7 +47,7 @@ class ContactEntry(Entry):
     sip: SipUser | None = None
     phone: Number | None = None
     email: Email | None = None
-    sms: Number | None = None
+    sms: OutsideNumber | None = None
     ring_seconds: Annotated[int, Field(ge=5, le=120)] = 20
     confirm: bool = True
     shows: CallerIdShown = CallerIdShown.CALLER
@@ -185,6 +186,8 @@ class TrunkEntry(Entry):
     from_user: FromUser = FromUser.NUMBER
     identity: Identity = Identity.CALLER
     number_form: NumberForm = NumberForm.E164
+    reaches: Reach = Reach.OUTSIDE
+    prefix: Annotated[str, form(r"[0-9]{0,8}", "what is dialled before numbers outside: digits, 8 at most")] = ""
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:
@@ -192,6 +195,8 @@ class TrunkEntry(Entry):
             raise ValueError("username and password_file go together")
         if self.from_user is FromUser.USERNAME and self.username is None:
             raise ValueError("from_user: username needs a username")
+        if self.prefix and self.number_form is NumberForm.E164:
+            raise ValueError("a prefix cannot stand before +33…: prefix needs another number_form, such as national")
         return self
 
 
