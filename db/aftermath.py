@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.errors import explained
+from db.voicemails import LINE_RECIPIENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ async def open_calls(engine: AsyncEngine) -> list[OpenCall]:
 
 
 async def untold_calls(engine: AsyncEngine) -> list[UUID]:
-    """The calls of the last days whose callers left no message, which nobody was told of. Raises DatabaseError."""
+    """The calls of the last days that somebody should be told of, and nobody was. Raises DatabaseError."""
     with explained(engine):
         async with engine.connect() as connection:
             return list(await connection.scalars(_UNTOLD_CALLS))
@@ -87,17 +88,20 @@ _OPEN_CALLS = text("""
     ORDER BY call.started_at
 """)
 # Whoever ends a call tells of it at once: after a minute they must have died before.
-_UNTOLD_CALLS = text("""
+_UNTOLD_CALLS = text(f"""
+    WITH {LINE_RECIPIENTS}
     SELECT id FROM call
-    WHERE outcome IN ('no_message', 'cut')
+    WHERE (outcome IN ('no_message', 'cut', 'failed')
+           OR outcome = 'abandoned' AND ended_at - started_at >= make_interval(secs => coalesce(
+               (plan -> 'line' -> 'voicemail' ->> 'abandoned_seconds')::int, 20)))
       AND ended_at BETWEEN now() - interval '3 days' AND now() - interval '1 minute'
-      AND EXISTS (SELECT FROM voicemail_recipient AS recipient
+      AND EXISTS (SELECT FROM line_recipient AS recipient
                   LEFT JOIN contact_method AS method ON method.person_id = recipient.person_id AND kind = 'email'
                   WHERE recipient.line_id = call.line_id AND coalesce(recipient.email, method.address) IS NOT NULL)
       AND NOT EXISTS (SELECT FROM voicemail WHERE voicemail.call_id = call.id)
       AND NOT EXISTS (SELECT FROM outbox WHERE outbox.payload ->> 'call_id' = call.id::text
                       AND outbox.created_at > call.started_at - interval '1 minute')
-""")
+""")  # noqa: S608
 _LEFT_CALL = text("""
     SELECT id, coalesce((SELECT max(seq) / 10000 FROM call_event WHERE call_id = call.id), 0),
            coalesce((plan -> 'line' -> 'voicemail' ->> 'min_seconds')::int, 2), ended_at IS NULL

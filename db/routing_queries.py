@@ -39,7 +39,8 @@ SELECT json_agg(json_build_object(
         'voicemail', json_build_object(
             'min_seconds', voicemail_min_seconds,
             'max_seconds', voicemail_max_seconds,
-            'silence_seconds', voicemail_silence_seconds
+            'silence_seconds', voicemail_silence_seconds,
+            'abandoned_seconds', abandoned_seconds
         )
     ),
     'dids', coalesce(dids, '[]'), 'supervisors', coalesce(supervisors, '[]'), 'policy_id', policy_id

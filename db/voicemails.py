@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID, uuid5
 
 from sqlalchemy import Row, select, text
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.errors import CallNotJournalled, explained
 from db.models import Call, OutboxMessage, Voicemail
+from oncall.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,17 @@ async def store_voicemail(
             return await _announce(connection, call, "voicemail", message_id)
 
 
+NEWS: Final = {
+    Outcome.NO_MESSAGE: "no_message",
+    Outcome.ABANDONED: "abandoned",
+    Outcome.CUT: "cut",
+    Outcome.FAILED: "cut",
+}
+"""What is told of a call that left no message, by how it ended: nobody need hear of the others."""
+
+
 async def store_missed(engine: AsyncEngine, call_id: UUID) -> list[Recipient]:
-    """Stores a mail to each of the line's recipients, telling that the caller left no message.
+    """Stores a mail to each of the line's recipients, telling how the call ended without a message.
 
     Gives the recipients: none when there is a message after all. Raises as ``store_voicemail`` does.
     """
@@ -63,11 +74,12 @@ async def store_missed(engine: AsyncEngine, call_id: UUID) -> list[Recipient]:
             call = await _journalled(connection, call_id)
             if await connection.scalar(select(Voicemail.id).where(Voicemail.call_id == call_id)):
                 return []
-            return await _announce(connection, call, "no_message", None)
+            return await _announce(connection, call, NEWS.get(call.outcome, "no_message"), None)
 
 
 async def load_recipients(connection: AsyncConnection, line_id: int | None) -> list[Recipient]:
-    """Who receives the messages of a line, in the line's order; a person by their first e-mail address."""
+    """Who receives the messages of a line, in the line's order, or its supervisors if it names nobody; a person by
+    their first e-mail address."""
     rows = await connection.execute(_RECIPIENTS, {"line_id": line_id})
     recipients: dict[str, Recipient] = {}
     for row in rows:
@@ -75,12 +87,13 @@ async def load_recipients(connection: AsyncConnection, line_id: int | None) -> l
     return list(recipients.values())
 
 
-CallRow = Row[UUID, int | None, str | None, str | None, datetime | None]
+CallRow = Row[UUID, int | None, str | None, str | None, datetime | None, str | None]
 
 
 async def _journalled(connection: AsyncConnection, call_id: UUID) -> CallRow:
     """The call's row, kept as it is until the end of the transaction."""
-    query = select(Call.id, Call.line_id, Call.line_name, Call.caller, Call.ended_at).where(Call.id == call_id)
+    columns = (Call.id, Call.line_id, Call.line_name, Call.caller, Call.ended_at, Call.outcome)
+    query = select(*columns).where(Call.id == call_id)
     row = (await connection.execute(query.with_for_update(read=True, key_share=True))).one_or_none()
     if row is None:
         raise CallNotJournalled(f"Call {call_id} is not in the database yet.")
@@ -110,10 +123,21 @@ async def _announce(
     return recipients
 
 
-_RECIPIENTS = text("""
+LINE_RECIPIENTS: Final = """
+    line_recipient AS (
+        SELECT line_id, person_id, email, position FROM voicemail_recipient
+        UNION ALL
+        SELECT line_id, person_id, NULL, position FROM line_supervisor
+        WHERE NOT EXISTS (SELECT FROM voicemail_recipient WHERE line_id = line_supervisor.line_id)
+    )
+"""
+"""Whom a line names to be told, or its supervisors if it names nobody: a part of a WITH clause."""
+
+_RECIPIENTS = text(f"""
+    WITH {LINE_RECIPIENTS}
     SELECT coalesce(recipient.email, address) AS email, person.name,
            coalesce(person.language, line.language) AS language
-    FROM voicemail_recipient AS recipient
+    FROM line_recipient AS recipient
     JOIN line ON line.id = recipient.line_id
     LEFT JOIN person ON person.id = recipient.person_id
     LEFT JOIN LATERAL (
@@ -122,4 +146,4 @@ _RECIPIENTS = text("""
     ) AS first_email ON true
     WHERE line.id = :line_id AND coalesce(recipient.email, address) IS NOT NULL
     ORDER BY recipient.position
-""")
+""")  # noqa: S608

@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from notify.story import CallStory
 from notify.wording import Wording, dialable, wording_for
+from oncall.outcomes import Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ class MessageWriter:
                 )
                 for attempt in story.attempts
             ],
+            "waited": words.duration(story.waited_seconds * 1000),
+            "talked_with": next(
+                (_one_line(each.person) for each in story.attempts if each.disposition is Disposition.ACCEPTED), None
+            ),
             "by_fallback": story.by_fallback,
             "call": story.call,
         }

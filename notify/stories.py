@@ -35,7 +35,15 @@ class StoryReader:
 
     async def _read(self, connection: AsyncConnection, call: UUID, voicemail: UUID | None) -> CallStory:
         query = (
-            select(Call.line_name, Call.did, Call.caller, Call.started_at, Line.zone, _BY_FALLBACK.label("by_fallback"))
+            select(
+                Call.line_name,
+                Call.did,
+                Call.caller,
+                Call.started_at,
+                Call.ended_at,
+                Line.zone,
+                _BY_FALLBACK.label("by_fallback"),
+            )
             .outerjoin(Line, Line.id == Call.line_id)
             .where(Call.id == call)
         )
@@ -50,6 +58,7 @@ class StoryReader:
             started_at=row.started_at,
             zone=self._zone_called(row.zone),
             attempts=await _attempts(connection, call),
+            waited_seconds=round((row.ended_at - row.started_at).total_seconds()) if row.ended_at else 0,
             by_fallback=row.by_fallback,
             recording=await _recording(connection, voicemail),
         )

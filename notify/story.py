@@ -42,6 +42,8 @@ class CallStory:
     started_at: datetime
     zone: ZoneInfo
     attempts: tuple[AttemptStory, ...] = ()
+    waited_seconds: int = 0
+    """From the call's beginning to its end."""
     by_fallback: bool = False
     """Whether it was served, at least in the end, without any worker."""
     recording: Recording | None = None

@@ -58,11 +58,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class VoicemailRules:
-    """Bounds of a recorded message, in seconds."""
+    """Bounds of a recorded message, in seconds; ``abandoned_seconds`` is after how long a wait the recipients are told
+    of a caller who gave up before anybody took the call."""
 
     min_seconds: int = 2
     max_seconds: int = 180
     silence_seconds: int = 10
+    abandoned_seconds: int = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,12 @@ class Call:
         return self.taken_by is not None and self.taken_by.connected
 
     @property
+    def gave_up_late(self) -> bool:
+        """Whether the caller hung up after so long a wait that somebody should hear of it."""
+        waited = (datetime.now(UTC) - self.came_at).total_seconds()
+        return self.outcome is Outcome.ABANDONED and self.is_routed and waited >= self.voicemail.abandoned_seconds
+
+    @property
     def voicemail(self) -> VoicemailRules:
         return self._plan.line.voicemail if self._plan else VoicemailRules()
 

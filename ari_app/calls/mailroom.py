@@ -52,10 +52,11 @@ class Mailroom:
             log.warning("the message waits in Asterisk: %s", error)
             message, fetched = None, False
         call.end(Outcome.VOICEMAIL if message or not fetched else _without_message(call))
-        task = asyncio.create_task(self._keep(call, message, fetched))
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
-        task.add_done_callback(lambda _: self._under_way.discard(call.id))
+        self._keep_beside(call, message, fetched)
+
+    def tell(self, call: Call) -> None:
+        """Has the line's recipients told of a call that ended without a message; returns at once."""
+        self._keep_beside(call, None, True)
 
     async def left_messages(self) -> list[UUID]:
         """The calls whose recordings are in Asterisk, but for those that are being taken in here."""
@@ -96,6 +97,12 @@ class Mailroom:
         """Returns when every message taken in so far is stored."""
         while self._storing:
             await asyncio.wait(self._storing)
+
+    def _keep_beside(self, call: Call, message: Message | None, fetched: bool) -> None:
+        task = asyncio.create_task(self._keep(call, message, fetched))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        task.add_done_callback(lambda _: self._under_way.discard(call.id))
 
     async def _message(self, call: Call) -> Message | None:
         """The caller's message; None if there is none, or one too short to be one.

@@ -42,6 +42,8 @@ async def attend(call: Call, scenario: Callable[[Call], Awaitable[None]]) -> Non
         if call.standing.message:
             await call.desk.mailroom.take_in(call)
         call.end(_outcome(call))
+        if call.gave_up_late:
+            call.desk.mailroom.tell(call)
         del call.desk.calls[call]
 
 

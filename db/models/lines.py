@@ -22,6 +22,7 @@ class Line(Base):
         within("voicemail_min_seconds", 0, 30),
         within("voicemail_max_seconds", 10, 600),
         within("voicemail_silence_seconds", 2, 60),
+        within("abandoned_seconds", 0, 1800),
     )
 
     id: Mapped[Id]
@@ -35,6 +36,8 @@ class Line(Base):
     voicemail_min_seconds: Mapped[int]
     voicemail_max_seconds: Mapped[int]
     voicemail_silence_seconds: Mapped[int]
+    abandoned_seconds: Mapped[int] = mapped_column(server_default=text("20"))
+    """After how long a wait somebody is told of a caller who gave up."""
 
 
 class Did(Base):

@@ -19,6 +19,7 @@ from lab.chaos.town import RECIPIENTS
 from lab.chaos.traffic import PhoneEvent, Seen
 from lab.trace import Trace
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
+from oncall.plan import VoicemailRules
 
 AFTERMATH = 2
 """The last places of each generation's events, which those have who tidy up after it."""
@@ -26,6 +27,8 @@ ON_THE_SAFE_SIDE = 1.0
 """Seconds by which two clocks, or two who see the same, may differ; also for the pause at the end of a sentence."""
 UNWRITTEN_SECONDS = 2.1
 """How much of a recording Asterisk has in a buffer of its own (32 KiB) and not in the file, when it is killed."""
+GIVES_UP_SECONDS = VoicemailRules().abandoned_seconds
+MAY_BE_TOLD = (Outcome.CUT, Outcome.FAILED, Outcome.ABANDONED)
 LEAST_MESSAGE = 3.0
 """Seconds of speech from which on there must be a message."""
 TIDIED_SECONDS = 15.0
@@ -155,8 +158,11 @@ class _Page:
             yield f"the call was cut, but the journal has it as {trace.outcome}"
 
     def _of_mails(self, trace: Trace, mails: Sequence[Mail]) -> Iterator[str]:
-        """Each recipient is told once of a message, or of a caller who left none; nobody of anything else."""
-        told = trace.outcome in TOLD or (trace.outcome is Outcome.CUT and mails)
+        """Each recipient is told once of a message, or of a caller who left none or gave up late; of nothing else."""
+        call = trace.call
+        waited = (call.ended_at - call.started_at).total_seconds() if call.ended_at else 0
+        gave_up_late = trace.outcome is Outcome.ABANDONED and waited > GIVES_UP_SECONDS + ON_THE_SAFE_SIDE
+        told = trace.outcome in TOLD or gave_up_late or (trace.outcome in MAY_BE_TOLD and mails)
         copies = Counter(mail.recipient for mail in mails)
         for recipient in sorted(copies.keys() | set(RECIPIENTS)):
             times = copies[recipient]

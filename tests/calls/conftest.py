@@ -77,8 +77,13 @@ class Mail:
     def __init__(self) -> None:
         self.taken_in: list[Any] = []
 
+        self.told_of: list[Any] = []
+
     async def take_in(self, call: Any) -> None:
         self.taken_in.append(call)
+
+    def tell(self, call: Any) -> None:
+        self.told_of.append(call)
 
 
 class Office:

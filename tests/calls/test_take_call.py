@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from ari_app.ari.events import ChannelHangupRequest
 from ari_app.calls.adoption import give_up
 from oncall.plan import PlanStep, RingOrder, VoicemailRules
@@ -145,3 +147,17 @@ async def test_a_message_goes_on_being_recorded_when_its_caller_is_given_up(offi
     assert caller.in_fallback
     assert office.asterisk.recordings
     assert call in office.desk.calls
+
+
+@pytest.mark.parametrize(("abandoned_seconds", "is_told"), [(0, True), (1800, False)])
+async def test_somebody_hears_of_a_caller_who_gave_up_after_a_while(
+    office: Office, abandoned_seconds: int, is_told: bool
+) -> None:
+    rules = replace(office.plan.line.voicemail, abandoned_seconds=abandoned_seconds)
+    office.plan = replace(office.plan, line=replace(office.plan.line, voicemail=rules))
+    caller = await office.call()
+    await office.asterisk.rung("PJSIP/alice")
+    caller.hangs_up()
+    await office.over()
+    assert office.paper.outcomes() == ["abandoned"]
+    assert bool(office.mail.told_of) == is_told

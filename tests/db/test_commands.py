@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
 from db.engine import make_engine
-from db.errors import AccessDenied, BadRow, DatabaseError, NotMigrated, TooNew, Unreachable, WrongUrl
+from db.errors import AccessDenied, BadRow, NotMigrated, TooNew, Unreachable
 from db.migrations import upgrade
 from db.records import Record
 from db.voicemails import store_voicemail
@@ -26,7 +26,7 @@ from tests.support.history import StoryTeller, write
 from tests.support.post import given_outbox_rows
 from vigie.checks import Finding, Verdict, examine
 from vigie.cli import command_line
-from vigie.errors import VigieError
+from vigie.errors import SettingsError, VigieError
 from vigie.settings import Settings
 from vigie.stack.postgres import PrivateCluster
 
@@ -220,10 +220,10 @@ def test_a_server_of_our_own_is_started_for_the_time_of_a_command(
     assert "Bob Durand" in printed(vigie("who", "support", "--at", "2026-11-23T03:12"))
 
 
-URLS: dict[str, tuple[Callable[[PrivateCluster], str], type[DatabaseError], str]] = {
-    "no URL at all": (lambda _: "my database", WrongUrl, "must look like postgresql://"),
-    "another database": (lambda _: "mysql://root@localhost/vigie", WrongUrl, "begins with mysql://"),
-    "no name": (lambda _: "postgresql://vigie@localhost", WrongUrl, "names no database"),
+URLS: dict[str, tuple[Callable[[PrivateCluster], str], type[Exception], str]] = {
+    "no URL at all": (lambda _: "my database", SettingsError, "must look like postgresql://"),
+    "another database": (lambda _: "mysql://root@localhost/vigie", SettingsError, "begins with mysql://"),
+    "no name": (lambda _: "postgresql://vigie@localhost", SettingsError, "names no database"),
     "nobody there": (lambda _: "postgresql://vigie@127.0.0.1:1/vigie", Unreachable, "refused"),
     "no such host": (lambda _: "postgresql://vigie@nowhere.invalid/vigie", Unreachable, "nowhere.invalid"),
     "no such database": (lambda cluster: url_of(cluster, "nothing"), AccessDenied, "does not exist"),

@@ -106,7 +106,7 @@ async def test_what_changed_is_written_and_said(site: AsyncEngine, said: str) ->
 
 SALES = (
     "\nlines:\n",
-    "\nlines:\n  sales: {name: Sales, numbers: [0199005678], policy: standard, supervisors: [bob]}\n",
+    "\nlines:\n  sales: {name: Sales, numbers: [0199005678], policy: standard, supervisors: [bob, carol]}\n",
 )
 
 

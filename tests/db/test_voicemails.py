@@ -121,3 +121,41 @@ async def test_nobody_is_told_of_a_missing_message_that_is_there(engine: AsyncEn
     await store_voicemail(engine, call.id, SPOKEN, 4200)
     assert await store_missed(engine, call.id) == []
     assert await rows(engine, "SELECT DISTINCT template FROM outbox") == [("voicemail",)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "template"),
+    [
+        (Outcome.NO_MESSAGE, "no_message"),
+        (Outcome.ABANDONED, "abandoned"),
+        (Outcome.CUT, "cut"),
+        (Outcome.FAILED, "cut"),
+    ],
+)
+async def test_what_is_told_of_a_call_without_a_message_is_how_it_ended(
+    engine: AsyncEngine, call: CallOpened, outcome: Outcome, words: str
+) -> None:
+    await write(engine, [CallClosed(id=call.id, ended_at=call.started_at + timedelta(minutes=1), outcome=outcome)])
+    await store_missed(engine, call.id)
+    assert {row[0] for row in await rows(engine, "SELECT template FROM outbox")} == {words}
+
+
+async def test_a_line_that_names_nobody_tells_its_supervisors(engine: AsyncEngine, call: CallOpened) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM voicemail_recipient"))
+        supervise = "INSERT INTO line_supervisor SELECT line.id, person.id, person.id FROM line, person"
+        await connection.execute(text(supervise))
+    assert await store_missed(engine, call.id) == [CAROL]
+
+
+@pytest.mark.parametrize(("waited", "is_told"), [(19, False), (20, True), (95, True)])
+async def test_a_caller_who_gave_up_is_told_of_after_a_while(
+    engine: AsyncEngine, call: CallOpened, waited: int, is_told: bool
+) -> None:
+    """Also when the worker that served them, or the fallback, told nobody."""
+    began = datetime.now(UTC) - timedelta(minutes=10)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE call SET started_at = :began"), {"began": began})
+    ended = began + timedelta(seconds=waited)
+    await write(engine, [CallClosed(id=call.id, ended_at=ended, outcome=Outcome.ABANDONED)])
+    assert (call.id in await untold_calls(engine)) == is_told

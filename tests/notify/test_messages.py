@@ -39,6 +39,10 @@ writer = MessageWriter(region="FR")
         ("voicemail", "en", "Voicemail from 06 12 34 56 78 — Support (23 Nov 2026 03:12)"),
         ("no_message", "fr", "Appel sans message de 06 12 34 56 78 — Support (23/11/2026 03:12)"),
         ("no_message", "en", "Call without a message from 06 12 34 56 78 — Support (23 Nov 2026 03:12)"),
+        ("abandoned", "fr", "Appel abandonné de 06 12 34 56 78 — Support (23/11/2026 03:12)"),
+        ("abandoned", "en", "Abandoned call from 06 12 34 56 78 — Support (23 Nov 2026 03:12)"),
+        ("cut", "fr", "Appel interrompu de 06 12 34 56 78 — Support (23/11/2026 03:12)"),
+        ("cut", "en", "Interrupted call from 06 12 34 56 78 — Support (23 Nov 2026 03:12)"),
     ],
 )
 def test_the_subject_says_who_called_which_line_and_when(template: str, language: str, subject: str) -> None:
@@ -48,7 +52,7 @@ def test_the_subject_says_who_called_which_line_and_when(template: str, language
 @pytest.mark.parametrize(
     ("language", "tag", "words"), [("fr", "— secours", "servi par le secours"), ("en", "— fallback", "by the fallback")]
 )
-@pytest.mark.parametrize("template", ["voicemail", "no_message"])
+@pytest.mark.parametrize("template", ["voicemail", "no_message", "abandoned", "cut"])
 def test_a_call_that_came_by_the_fallback_says_so(template: str, language: str, tag: str, words: str) -> None:
     message = writer.write(template, replace(STORY, by_fallback=True), language)
     assert message.subject.endswith(tag)
@@ -59,7 +63,7 @@ def test_a_call_that_came_by_the_fallback_says_so(template: str, language: str, 
 
 
 @pytest.mark.parametrize("language", WORDINGS)
-@pytest.mark.parametrize("template", ["voicemail", "no_message"])
+@pytest.mark.parametrize("template", ["voicemail", "no_message", "abandoned", "cut"])
 def test_text_and_html_tell_who_was_tried_and_how_it_ended(template: str, language: str) -> None:
     message = writer.write(template, STORY, language)
     words = WORDINGS[language]
@@ -122,7 +126,7 @@ def test_numbers_are_written_as_people_of_the_region_write_them(caller: str, sho
     assert FRENCH.caller(caller, "FR") == shown
 
 
-@pytest.mark.parametrize("template", ["voicemail", "no_message"])
+@pytest.mark.parametrize("template", ["voicemail", "no_message", "abandoned", "cut"])
 @pytest.mark.parametrize("language", WORDINGS)
 def test_a_hostile_caller_breaks_neither_header_nor_html_nor_file_name(template: str, language: str) -> None:
     message = writer.write(template, replace(STORY, caller=HOSTILE), language)
@@ -196,3 +200,22 @@ def test_a_recording_that_is_not_attached_is_said_to_be_kept(language: str, said
         assert "vigie voicemails --save" in words
         assert "is attached" not in words
         assert "est joint" not in words
+
+
+def test_of_a_caller_who_gave_up_it_is_said_how_long_they_waited() -> None:
+    story = replace(STORY, recording=None, waited_seconds=94)
+    assert "raccroché après 1 min 34 s d’attente" in writer.write("abandoned", story, "fr").text
+    assert "after waiting 1 min 34 s" in writer.write("abandoned", story, "en").html
+
+
+def test_a_call_that_was_cut_is_not_said_to_have_been_taken_by_nobody() -> None:
+    talked = replace(STORY, attempts=(AttemptStory(AT_NIGHT, "Alice Martin", ContactKind.SIP, Disposition.ACCEPTED),))
+    for story, fr, en in (
+        (talked, "interrompu la conversation avec Alice Martin", "interrupted the conversation with Alice Martin"),
+        (STORY, "avant que quelqu’un le prenne", "before anybody took it"),
+    ):
+        for language, said in (("fr", fr), ("en", en)):
+            message = writer.write("cut", story, language)
+            assert said in message.text
+            assert said in message.html
+            assert "Personne n’a pris cet appel" not in message.text

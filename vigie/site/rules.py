@@ -39,6 +39,7 @@ def check_rules(document: Document, region: str) -> None:
     """Notes in ``document`` what breaks the rules between its parts."""
     _check_references(document)
     _check_reachable(document)
+    _check_told(document)
     _check_unique(document, region)
     _check_loops(document, region)
     _check_ways(document, region)
@@ -76,6 +77,21 @@ def _check_reachable(document: Document) -> None:
     for path, name in find(document.data, "lines.*.voicemail.to.*"):
         if isinstance(name, str) and name in people and not _has(people[name], "email"):
             document.problem(path, f"{name} cannot be mailed: no email among their contact methods")
+
+
+def _check_told(document: Document) -> None:
+    """Somebody must hear of the calls of each line: its recipients, or without any its supervisors."""
+    people = _section(document, "people")
+    for path, line in find(document.data, "lines.*"):
+        if not isinstance(line, dict) or list(find(line, "voicemail.to.*")):
+            continue
+        named = [name for _, name in find(line, "supervisors.*") if isinstance(name, str)]
+        if not any(_has(people.get(name), "email") for name in named):
+            document.problem(
+                path,
+                "nobody would be told of its messages and of callers who gave up: name somebody in "
+                "voicemail: {to: […]}, or a supervisor with an e-mail address",
+            )
 
 
 def _check_unique(document: Document, region: str) -> None:

@@ -151,6 +151,7 @@ class VoicemailEntry(Entry):
     min_seconds: Annotated[int, Field(ge=0, le=30)] = 2
     max_seconds: Annotated[int, Field(ge=10, le=600)] = 180
     silence_seconds: Annotated[int, Field(ge=2, le=60)] = 10
+    abandoned_seconds: Annotated[int, Field(ge=0, le=1800)] = 20
 
     @model_validator(mode="after")
     def _some_time(self) -> Self:

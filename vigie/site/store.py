@@ -206,6 +206,7 @@ async def _lines(reader: _Reader, people: dict[int, str]) -> dict[str, LineEntry
                 min_seconds=row.voicemail_min_seconds,
                 max_seconds=row.voicemail_max_seconds,
                 silence_seconds=row.voicemail_silence_seconds,
+                abandoned_seconds=row.abandoned_seconds,
             ),
         )
         for row in await reader.rows(select(models.Line.__table__).order_by(models.Line.slug))

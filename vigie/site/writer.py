@@ -215,6 +215,7 @@ class SiteWriter:
                 "voicemail_min_seconds": line.voicemail.min_seconds,
                 "voicemail_max_seconds": line.voicemail.max_seconds,
                 "voicemail_silence_seconds": line.voicemail.silence_seconds,
+                "abandoned_seconds": line.voicemail.abandoned_seconds,
             }
             for slug, line in lines.items()
         ]
