@@ -124,7 +124,7 @@ async def test_nobody_is_told_of_a_missing_message_that_is_there(engine: AsyncEn
 
 
 @pytest.mark.parametrize(
-    ("outcome", "template"),
+    ("outcome", "words"),
     [
         (Outcome.NO_MESSAGE, "no_message"),
         (Outcome.ABANDONED, "abandoned"),
