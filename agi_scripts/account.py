@@ -65,8 +65,24 @@ class Account:
         """A reason, in the line's language."""
         return fr if self.language == "fr" else en
 
+    def refuse(self, reason: str) -> None:
+        """The call came in and was refused unanswered."""
+        at = self._arrival.at
+        self._open()
+        self.tell(EventKind.REFUSED, at, who=self._arrival.caller, reason=reason)
+        self.close(Outcome.REFUSED, at)
+
     def open(self) -> None:
         """The call came in, and came down to this rung."""
+        self._open()
+        reason = (
+            self.words("secours : d'après la dernière copie du planning", "fallback: by the last copy of the rota")
+            if self._route is Route.AGI
+            else self.words("secours : d'après les derniers numéros connus", "fallback: by the last known numbers")
+        )
+        self.tell(EventKind.FALLBACK, self._arrival.at, who=self._arrival.caller, reason=reason)
+
+    def _open(self) -> None:
         arrival = self._arrival
         line = arrival.line
         self._put(
@@ -83,12 +99,6 @@ class Account:
                 plan=arrival.plan,
             )
         )
-        reason = (
-            self.words("secours : d'après la dernière copie du planning", "fallback: by the last copy of the rota")
-            if self._route is Route.AGI
-            else self.words("secours : d'après les derniers numéros connus", "fallback: by the last known numbers")
-        )
-        self.tell(EventKind.FALLBACK, arrival.at, who=arrival.caller, reason=reason)
 
     def answered(self, at: datetime) -> None:
         self._put(CallAnswered(id=self.call, answered_at=at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO, Final, TextIO
 from asterisk.agi import AGI, AGIAppError, AGIError, AGIHangup, AGIUnknownError
 
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
+from oncall.diversion import is_fresh
 from oncall.printable import one_line
 
 DEAD_CHANNEL: Final = 511
@@ -24,6 +26,7 @@ _RANG: Final = "|".join(
         "PROGRESSTIME_MS",
         "HANGUPCAUSE",
         "HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)",
+        "GLOBAL(VIGIE_DIVERTED_${VIGIE_CALL})",
     )
 )
 
@@ -48,6 +51,8 @@ class Rang:
     q850: int = 0
     sip: int | None = None
     caller_gone: bool = False
+    came_back: bool = False
+    """The phone is diverted to a number of ours, so that the call came in again and was refused."""
 
 
 class CallerChannel:
@@ -186,7 +191,7 @@ def _translated() -> Iterator[None]:
 
 def _rang(told: str, *, caller_gone: bool) -> Rang:
     """What the variables say: when somebody picked up, the key pressed, whether they took the call, the causes."""
-    picked_up, key, taken, ringing, progress, q850, tech, *_ = (*told.split("|"), *[""] * 7)
+    picked_up, key, taken, ringing, progress, q850, tech, note, *_ = (*told.split("|"), *[""] * 8)
     words = tech.split()
     return Rang(
         rang=bool(ringing or progress),
@@ -196,4 +201,5 @@ def _rang(told: str, *, caller_gone: bool) -> Rang:
         q850=int(q850) if q850.isdecimal() else 0,
         sip=int(words[1]) if words[:1] == ["SIP"] and words[1:2] and words[1].isdecimal() else None,
         caller_gone=caller_gone,
+        came_back=not picked_up and is_fresh(note, time.time()),
     )

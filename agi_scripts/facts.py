@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from uuid import UUID, uuid5
 
 from agi_scripts.account import LOST, Account, Arrival
@@ -14,6 +15,16 @@ from oncall.numbers import in_one_form
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import Candidate, ContactKind, ContactMethod, Line, Person
 from oncall.routing import RoutingTable
+
+REFUSALS: Final = {
+    "loop": (
+        "appel de notre part, revenu d'un téléphone renvoyé vers ce numéro",
+        "a call of our own, come back from a phone that is diverted to this number",
+    ),
+    "busy": ("trop d'appels à la fois de ce numéro", "too many calls at once from this number"),
+    "full": ("trop d'appels à la fois sur cette ligne", "too many calls at once on this line"),
+}
+"""Why the dialplan refuses a call unanswered, in French and in English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,7 @@ class Tried:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A call. ``asked_at`` is when the caller was asked for a message, if they were; one who was not ``served`` at all,
-    for want of any number, has heard an apology.
+    for want of any number, has heard an apology. ``refused`` says why the call was refused unanswered, if it was.
     """
 
     call: UUID
@@ -46,6 +57,7 @@ class Facts:
     served: bool
     asked_at: datetime | None
     tried: tuple[Tried, ...]
+    refused: str | None = None
 
 
 def read_facts(key: str, value: str) -> Facts:
@@ -61,6 +73,7 @@ def read_facts(key: str, value: str) -> Facts:
         served=line != "none",
         asked_at=_moment(asked) if asked else None,
         tried=tuple(map(_tried, filter(None, tried.split("~")))),
+        refused=line if line in REFUSALS else None,
     )
 
 
@@ -100,6 +113,9 @@ def journal(
     line = table.lines[table.numbers[did]].line if did in table.numbers else None
     arrival = Arrival(facts.call, facts.channel, did, in_one_form(facts.caller, region), facts.came_at, line)
     account = Account(arrival, Route.DIALPLAN, put)
+    if facts.refused is not None:
+        account.refuse(account.words(*REFUSALS[facts.refused]))
+        return
     account.open()
     for number, tried in enumerate(facts.tried):
         person, method = _whom(table, tried.who)
@@ -139,6 +155,8 @@ def _disposition(tried: Tried) -> Disposition:
         return Disposition.SOUND_LOST
     if tried.picked_up:
         return Disposition.REFUSED if tried.pressed == "2" else Disposition.NOT_CONFIRMED
+    if tried.status == "DIVERTED":
+        return Disposition.DIVERTED_TO_US
     if tried.status in ("CANCEL", ""):
         return Disposition.CALLER_GONE
     return Disposition.NO_ANSWER if tried.status == "NOANSWER" else disposition_of(tried.q850, None)

@@ -12,10 +12,12 @@ from agi_scripts.channel import Ask, Rang
 from agi_scripts.dialling import dial_strings, shown_by, trunk_of
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
 from oncall.causes import disposition_of, is_of_the_trunk
+from oncall.diversion import leg_variables, note_of
 from oncall.numbers import spoken
 from oncall.outcomes import Disposition, EventKind
-from oncall.plan import CallerIdShown, Candidate, ContactMethod, Plan, PlanStep
+from oncall.plan import CallerIdShown, Candidate, ContactKind, ContactMethod, Plan, PlanStep
 from oncall.printable import caller_name
+from oncall.standing import LEAST_HUNT_SECONDS, Standing
 from voice import prompts
 
 if TYPE_CHECKING:
@@ -28,9 +30,22 @@ LEAST_SECONDS = 2
 
 
 class Hunt:
-    """The plan of one call, gone through person by person: those whom a step rings together are rung in their order."""
+    """The plan of one call, gone through person by person: those whom a step rings together are rung in their order.
 
-    def __init__(self, caller: Caller, means: Means, plan: Plan, number: str | None, account: Account) -> None:
+    The call came at ``came_at``, and stands where a worker has left it: the time spent and the people tried count.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        means: Means,
+        plan: Plan,
+        number: str | None,
+        account: Account,
+        *,
+        came_at: datetime,
+        standing: Standing,
+    ) -> None:
         self.taken = False
         """Whether somebody has accepted the call."""
         self._caller = caller
@@ -38,7 +53,9 @@ class Hunt:
         self._plan = plan
         self._number = number
         self._account = account
-        self._until = means.now() + timedelta(seconds=plan.max_hunt_seconds)
+        self._standing = standing
+        self._refused = standing.refused()
+        self._until = means.now() + timedelta(seconds=_seconds_left(plan.max_hunt_seconds, came_at, means.now()))
         self._talked = timedelta()
         """For how long the caller has talked with people whose sound was then lost: that is no time of the hunt's."""
 
@@ -63,6 +80,9 @@ class Hunt:
         return int((until + self._talked - self._means.now()).total_seconds())
 
     def _ring_step(self, step: PlanStep, round_: int) -> bool:
+        if self._standing.has_passed(round_, step.position):
+            return False
+        self._standing.enter(round_, step.position)
         until = self._until
         if step.max_seconds is not None:
             until = min(until, self._means.now() + timedelta(seconds=step.max_seconds))
@@ -77,7 +97,11 @@ class Hunt:
         return any(self._ring_person(candidate, until, round_, step.position) for candidate in step.candidates)
 
     def _ring_person(self, candidate: Candidate, until: datetime, round_: int, step: int) -> bool:
+        if candidate.person.id in self._refused:
+            return False
         for method in candidate.person.phones:
+            if method.id in self._standing.tried:
+                continue
             seconds = min(method.ring_seconds, self._left(until))
             if seconds < LEAST_SECONDS:
                 return False
@@ -86,9 +110,15 @@ class Hunt:
                 disposition = self._attempt_to_its_end(told, candidate, method, seconds)
                 if disposition is not Disposition.SOUND_LOST:
                     break
+            self._has_tried(candidate, method, refused=disposition is Disposition.REFUSED)
             if disposition in (Disposition.ACCEPTED, Disposition.REFUSED):
                 return disposition is Disposition.ACCEPTED
         return False
+
+    def _has_tried(self, candidate: Candidate, method: ContactMethod, *, refused: bool) -> None:
+        """Tells the dialplan, which would go on without us."""
+        self._standing.try_no_more(candidate.person.id, [method.id], refused=refused)
+        self._caller.set("VIGIE_DONE", self._standing.done.strip("|"))
 
     def _attempt_to_its_end(self, told: Told, candidate: Candidate, method: ContactMethod, seconds: int) -> Disposition:
         """The attempt, closed however it ends; what Asterisk does not do ends this attempt and nothing else."""
@@ -111,13 +141,18 @@ class Hunt:
         dials = self._answering_first(dial_strings(method, self._plan.trunks, table.manner, self._means.region))
         rang = Rang(q850=_NO_ROUTE)
         until = self._means.now() + timedelta(seconds=seconds)
+        name = str(self._account.call)
         for dial in dials:
             shows_caller = shown_by(table, method, dial, number) is CallerIdShown.CALLER
             shown = number if shows_caller and number else line.number
+            if method.kind is ContactKind.PHONE:
+                for variable, value in leg_variables(line.id, shown, method.address, name).items():
+                    self._caller.set(variable, value)
             written = table.manner(trunk_of(dial) or "").written(shown, self._means.region)
             self._caller.set("CALLERID(num)", written)
             rang = self._caller.ring(dial, max(LEAST_SECONDS, self._left(until)), ask, note)
-            if rang.caller_gone or rang.rang or rang.picked_up or dial == dials[-1]:
+            self._caller.set(f"GLOBAL_DELETE({note_of(name)})", "")
+            if rang.caller_gone or rang.came_back or rang.rang or rang.picked_up or dial == dials[-1]:
                 break
             if not is_of_the_trunk(rang.q850, rang.sip):
                 break
@@ -178,4 +213,9 @@ def _disposition(rang: Rang) -> Disposition:
         return Disposition.SOUND_LOST
     if rang.picked_up:
         return Disposition.REFUSED if rang.key == "2" else Disposition.NOT_CONFIRMED
-    return disposition_of(rang.q850, rang.sip)
+    return Disposition.DIVERTED_TO_US if rang.came_back else disposition_of(rang.q850, rang.sip)
+
+
+def _seconds_left(longest: int, came_at: datetime, now: datetime) -> float:
+    """How long a call may still be hunted for that came at ``came_at``."""
+    return min(longest, max(longest - (now - came_at).total_seconds(), LEAST_HUNT_SECONDS))

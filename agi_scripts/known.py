@@ -15,7 +15,7 @@ from oncall.routing import RoutingTable
 log = logging.getLogger(__name__)
 
 DIDS: Final = "vigie-did"
-"""A number as it may be dialled → the id of its line."""
+"""A number as it may be dialled → line|most calls at once|most of one caller."""
 LINES: Final = "vigie-line"
 """Line → language|number|longest message|silence that ends it|longest hunt|name; in seconds."""
 PEOPLE: Final = "vigie-who"
@@ -35,9 +35,9 @@ def known_numbers(table: RoutingTable, at: datetime, region: str) -> Entries:
     entries: Entries = {}
     for slug, routed in table.lines.items():
         plan = table.who(slug, at)
-        line = str(plan.line.id)
+        line, limits = str(plan.line.id), f"{plan.line.max_calls}|{plan.line.max_calls_per_caller}"
         for did in routed.dids:
-            entries |= {(DIDS, form): line for form in _forms(did, region)}
+            entries |= {(DIDS, form): f"{line}|{limits}" for form in _forms(did, region)}
         rules = plan.line.voicemail
         bounds = (rules.max_seconds, rules.silence_seconds, plan.max_hunt_seconds)
         about = (plan.line.language, plan.line.number, *bounds, _plain(plan.line.name))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
+import msgspec
+
 from agi_scripts.account import Account, Arrival
 from agi_scripts.channel import Ask, Rang
 from agi_scripts.errors import CallerGone, CommandFailed, LinkLost
@@ -19,6 +21,7 @@ from oncall.numbers import in_one_form
 from oncall.outcomes import EventKind, Outcome, Route
 from oncall.plan import Plan
 from oncall.routing import RoutingTable
+from oncall.standing import Standing, standing_of, variable_of
 from voice import prompts
 from voice.prompts import Phrase
 
@@ -104,6 +107,16 @@ def _arrival(key: UUID, caller: Caller, means: Means) -> Arrival:
     return Arrival(key, caller.id, did, number, now, plan.line if plan else None, plan)
 
 
+def _stood(caller: Caller, call: UUID) -> Standing:
+    """Where a worker has left the call, if one had it."""
+    text = caller.variable(f"GLOBAL({variable_of(call.hex)})")
+    try:
+        return standing_of(text)
+    except msgspec.MsgspecError as error:
+        log.warning("where the call stood cannot be understood, it begins anew: %s", error)
+        return Standing()
+
+
 class Call:
     """One caller, and what has become of them so far."""
 
@@ -116,6 +129,7 @@ class Call:
         self._recording = means.recordings / f"vigie-{arrival.call}.wav"
         self._asked = False
         self._hunt: Hunt | None = None
+        self._standing = _stood(caller, arrival.call)
 
     def run(self) -> None:
         plan = self._arrival.plan
@@ -126,7 +140,7 @@ class Call:
             self._tell_unknown()
         elif self._outcome_of_message(plan) is Outcome.VOICEMAIL:  # left with a worker, which then failed
             self._thank(plan)
-        elif self._find_somebody(plan):
+        elif not self._standing.message and self._find_somebody(plan):
             self._account.close(Outcome.ANSWERED, self._means.now())
         else:
             self._take_message(plan)
@@ -144,7 +158,16 @@ class Call:
         if line.greeting:
             self._account.tell(EventKind.GREETING, self._means.now(), reason=line.greeting)
             self._play(self._means.speaker.say(line.greeting, line.language, otherwise=prompts.GREETING))
-        self._hunt = Hunt(self._caller, self._means, plan, self._arrival.caller, self._account)
+        came = self._caller.variable("VIGIE_CAME")
+        self._hunt = Hunt(
+            self._caller,
+            self._means,
+            plan,
+            self._arrival.caller,
+            self._account,
+            came_at=datetime.fromtimestamp(int(came), UTC) if came.isdecimal() else self._arrival.at,
+            standing=self._standing,
+        )
         return self._hunt.run()
 
     def _take_message(self, plan: Plan) -> None:

@@ -41,6 +41,37 @@ def _earliest(table: str) -> str:
     )
 
 
+_DIVERSION_TOLD: Final = """
+    INSERT INTO outbox (id, channel, recipient, language, template, payload, dedupe_key)
+    SELECT DISTINCT ON (key) md5(key)::uuid, 'email', address, language, 'diverted',
+           json_build_object('call_id', call_id, 'name', name), key
+    FROM (
+        SELECT call_id, reader.*,
+               concat_ws(
+                   ':', 'diverted', person_name, floor(extract(epoch FROM written.ended_at) / 21600), reader.address
+               ) AS key
+        FROM written
+        JOIN call ON call.id = call_id
+        CROSS JOIN LATERAL (
+            (SELECT address, name, language FROM person JOIN contact_method ON person_id = person.id
+             WHERE person.id = written.person_id AND kind = 'email' ORDER BY position LIMIT 1)
+            UNION ALL
+            SELECT coalesce(recipient.email, mail.address), person.name, coalesce(person.language, line.language)
+            FROM voicemail_recipient AS recipient
+            JOIN line ON line.id = recipient.line_id
+            LEFT JOIN person ON person.id = recipient.person_id
+            LEFT JOIN LATERAL (
+                SELECT address FROM contact_method
+                WHERE person_id = person.id AND kind = 'email' ORDER BY position LIMIT 1
+            ) AS mail ON true
+            WHERE line.id = call.line_id
+        ) AS reader
+        WHERE written.disposition = 'diverted_to_us' AND reader.address IS NOT NULL
+    ) AS told
+    ON CONFLICT (dedupe_key) DO NOTHING
+"""
+"""Whose phone is diverted to us is told, and so are the line's recipients: once in six hours for each person."""
+
 # The order of writing: what others refer to comes first.
 STATEMENTS: Final[Mapping[bytes, str]] = {
     # A person or line may be removed while a routing table still holds it: the row then keeps the name only.
@@ -95,7 +126,9 @@ STATEMENTS: Final[Mapping[bytes, str]] = {
            FROM (SELECT DISTINCT ON (id) * FROM record ORDER BY id, generation DESC, ended_at, disposition) AS r
            WHERE attempt.id = r.id
              AND (attempt.ended_at IS NULL OR (r.generation, attempt.ended_at, attempt.disposition)
-                                              > (attempt.generation, r.ended_at, r.disposition))""",
+                                              > (attempt.generation, r.ended_at, r.disposition))
+           RETURNING attempt.*), told AS ("""  # noqa: S608
+        + _DIVERSION_TOLD,
         needs="attempt",
     ),
     b"call_closed": _guarded(

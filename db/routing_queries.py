@@ -41,7 +41,8 @@ SELECT json_agg(json_build_object(
             'max_seconds', voicemail_max_seconds,
             'silence_seconds', voicemail_silence_seconds,
             'abandoned_seconds', abandoned_seconds
-        )
+        ),
+        'max_calls', max_calls, 'max_calls_per_caller', max_calls_per_caller
     ),
     'dids', coalesce(dids, '[]'), 'supervisors', coalesce(supervisors, '[]'), 'policy_id', policy_id
 ) ORDER BY line.id)::text

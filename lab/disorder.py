@@ -1,12 +1,13 @@
-"""A carrier that is out of order: it takes no call, and says so, or says nothing."""
+"""Carriers that are out of order: one takes no call, and says so, or says nothing; one sends each call back to us."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
+from lab.wire import Message, Wire
 from vigie.settings import SocketAddress
 
 _COPIED = re.compile(r"^(?:via|from|to|call-id|cseq)\s*:", re.IGNORECASE)
@@ -30,11 +31,16 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         where = (self.address.host, self.address.port)
+        self._closed = asyncio.Event()
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=where)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._transport.close()
+        await self._closed.wait()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._closed.set()
 
     def in_its_usual_disorder(self) -> None:
         """Refuses all calls, but answers OPTIONS."""
@@ -79,6 +85,41 @@ class CarrierOutOfOrder(asyncio.DatagramProtocol):
 
 def _call_id(head: Sequence[str]) -> str:
     return next(line for line in head if line.lower().startswith("call-id"))
+
+
+class DivertingCarrier(Wire):
+    """Sends calls for mobiles on to an on-call number, ``to``, as the subscribers wish, and hands the answers back."""
+
+    def __init__(self, address: SocketAddress, pbx: SocketAddress) -> None:
+        super().__init__(address, pbx)
+        self.to = ""
+        self.from_: str | None = None
+        """Who calls, as the diverted call says it; None: whoever called the mobile."""
+        self.telling: Callable[[str, str], str] = lambda _mobile, _to: ""
+        """The header that tells of the diversion of a mobile; none when it is empty."""
+        self.answers: list[str] = []
+        """What became of each call that was sent on."""
+        self.on_invite = self._diverts
+        self._diverting: set[asyncio.Task[None]] = set()
+
+    def diverts(self, to: str, telling: Callable[[str, str], str], from_: str | None = None) -> None:
+        self.to, self.telling, self.from_ = to, telling, from_
+        self.answers.clear()
+
+    def _diverts(self, invite: Message) -> None:
+        if invite.header("Call-ID") not in {task.get_name() for task in self._diverting}:
+            self._diverting.add(asyncio.create_task(self._divert(invite), name=invite.header("Call-ID")))
+
+    async def _divert(self, invite: Message) -> None:
+        self.answer(invite, "181 Call Is Being Forwarded")
+        mobile = invite.first_line.partition("sip:")[2].partition("@")[0]
+        header = self.telling(mobile, self.to)
+        from_ = self.from_ or invite.header("From").partition(";tag=")[0]
+        response = await self.ask(
+            self.invite(self.to, from_=from_, headers=[header] if header else [], body=self.session()), within=20
+        )
+        self.answers.append(response.first_line)
+        self.answer(invite, response.first_line.removeprefix("SIP/2.0 "))
 
 
 def _tagged(header: str) -> str:

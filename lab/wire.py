@@ -80,6 +80,7 @@ class Wire(asyncio.DatagramProtocol):
         self.on_cancel: Callable[[Message], None] = lambda invite: self.answer(invite, "487 Request Terminated")
 
     async def __aenter__(self) -> Self:
+        self._closed = asyncio.Event()
         where = (self.address.host, self.address.port)
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=where)
         self.address = SocketAddress(*self._transport.get_extra_info("sockname"))
@@ -87,6 +88,10 @@ class Wire(asyncio.DatagramProtocol):
 
     async def __aexit__(self, *_: object) -> None:
         self._transport.close()
+        await self._closed.wait()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._closed.set()
 
     def datagram_received(self, data: bytes, _addr: object) -> None:
         if self.vanished:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import make_engine
 from db.migrations import upgrade
 from lab.carrier import Handset, Outside
-from lab.disorder import CarrierOutOfOrder
+from lab.disorder import CarrierOutOfOrder, DivertingCarrier
 from lab.exchange import Exchange
 from lab.faults import Faults
 from lab.mailbox import Letter, Mailbox
@@ -134,6 +134,16 @@ class World(Faults):
     def somebody(self, host: str) -> Wire:
         """Somebody at an address of the network who says what he likes to Vigie."""
         return Wire(SocketAddress(host, 0), self.settings.sip_bind)
+
+    @asynccontextmanager
+    async def diverting(self) -> AsyncIterator[DivertingCarrier]:
+        """The carrier who is out of order sends each call back to us."""
+        await self.disorder.__aexit__()
+        try:
+            async with DivertingCarrier(self.disorder.address, self.settings.sip_bind) as carrier:
+                yield carrier
+        finally:
+            await self.disorder.__aenter__()
 
     def ari(self) -> httpx.AsyncClient:
         """Vigie's own ARI, by the account of its workers."""

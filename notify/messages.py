@@ -103,6 +103,13 @@ class MessageWriter:
             "talked_with": next(
                 (_one_line(each.person) for each in story.attempts if each.disposition is Disposition.ACCEPTED), None
             ),
+            "diverted": ", ".join(
+                dict.fromkeys(
+                    _one_line(attempt.person)
+                    for attempt in story.attempts
+                    if attempt.disposition is Disposition.DIVERTED_TO_US
+                )
+            ),
             "by_fallback": story.by_fallback,
             "call": story.call,
         }

@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     """A defect of ours ended the scenario; the dialplan's fallback took the caller."""
     CUT = "cut"
     """Asterisk, or all that served the call, went down in the midst of it."""
+    REFUSED = "refused"
+    """Refused unanswered: too many calls at once, or a call of our own that came back."""
 
 
 class Route(StrEnum):
@@ -60,6 +62,8 @@ class Disposition(StrEnum):
     """Lost together with the worker that rang it, or with Asterisk."""
     SOUND_LOST = "sound_lost"
     """Answered, and then nothing came from the telephone any more: it was rung again, or the hunt went on."""
+    DIVERTED_TO_US = "diverted_to_us"
+    """Not rung: the phone is diverted to a number of ours, the call came back and was refused."""
 
 
 class EventKind(StrEnum):
@@ -95,3 +99,5 @@ class EventKind(StrEnum):
     """A step told by the fallback, which knows no more than a sentence about it."""
     SOUND_LOST = "sound_lost"
     """Nothing comes from a telephone any more: nobody has hung up."""
+    REFUSED = "refused"
+    """The call was refused unanswered, for the reason given."""

@@ -69,7 +69,10 @@ class VoicemailRules:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One on-call service as a call sees it. ``number`` (E.164) is the one shown when the line calls out."""
+    """One on-call service as a call sees it. ``number`` (E.164) is the one shown when the line calls out.
+
+    More calls at once than ``max_calls``, or than ``max_calls_per_caller`` from one number, are refused.
+    """
 
     id: int
     slug: str
@@ -78,6 +81,8 @@ class Line:
     number: str
     greeting: str | None
     voicemail: VoicemailRules
+    max_calls: int = 30
+    max_calls_per_caller: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class Attempt:
         self.reason: str | None = None
         self.hangup: Hangup | None = None
         self.picked_up = inherited is not None
+        self.came_back = False
+        """Whether the phone is diverted to a number of ours, so that the call came in again and was refused."""
         self.connected = False
 
     @property

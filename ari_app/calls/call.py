@@ -10,13 +10,14 @@ from uuid import UUID, uuid4
 
 from ari_app.ari import Channel, Hangup, Leg, PlaybackFailed, RecordingUnderWay, RequestFailed
 from ari_app.calls.attempt import Attempt, Inherited
-from ari_app.calls.standing import Notebook, Standing
+from ari_app.calls.standing import Notebook
 from db.records import CallAnswered, CallClosed, CallEvent, CallOpened
 from oncall.errors import NotCovered, UnknownNumber
 from oncall.numbers import in_one_form, spoken
 from oncall.outcomes import Disposition, EventKind, Outcome
 from oncall.plan import Candidate, ContactMethod, Plan, VoicemailRules
 from oncall.printable import one_line
+from oncall.standing import Standing
 from voice.prompts import Phrase
 
 if TYPE_CHECKING:
@@ -239,7 +240,8 @@ class Call:
     def has_tried(self, candidate: Candidate, method: ContactMethod, disposition: Disposition) -> None:
         """An attempt is over without success; a person who refused is not tried by other means either."""
         refused = disposition is Disposition.REFUSED
-        self.standing.try_no_more(phone.id for phone in (candidate.person.phones if refused else (method,)))
+        methods = (phone.id for phone in (candidate.person.phones if refused else (method,)))
+        self.standing.try_no_more(candidate.person.id, methods, refused=refused)
         self._notebook.write(self.standing)
 
     def ask_for_message(self) -> None:

@@ -14,6 +14,7 @@ from ari_app.calls.mailroom import Mailroom
 from ari_app.calls.presence import Presence
 from ari_app.calls.trunks import Way
 from db.journal import Journal
+from oncall.diversion import leg_variables
 from oncall.manner import refusal_variable
 from oncall.plan import CallerIdShown
 from oncall.printable import caller_name
@@ -61,6 +62,7 @@ class Desk:
             # Named twice: one whose contact has ;maddr=TRUNK would otherwise choose the number called there.
             endpoint = f"PJSIP/{method.address}@{method.address}"
         else:
+            variables |= leg_variables(line.id, shown, method.address, attempt.leg_id)
             manner = self.routing().manner(way.trunk)
             endpoint = f"PJSIP/{manner.dialled(method.address, self.region)}@trunk-{way.trunk}"
             shown = manner.written(shown, self.region)

@@ -11,11 +11,9 @@ from ari_app.calls.comfort import Comfort
 from ari_app.calls.offer import Offer
 from oncall.outcomes import Disposition, EventKind
 from oncall.plan import Candidate, ContactMethod, PlanStep, RingOrder
+from oncall.standing import LEAST_HUNT_SECONDS
 
 log = logging.getLogger(__name__)
-
-LEAST_SECONDS = 20
-"""What is left of the longest hunt at least, when a call is carried on whose worker died."""
 
 
 async def hunt(call: Call, comfort: Comfort) -> bool:
@@ -38,7 +36,7 @@ async def hunt(call: Call, comfort: Comfort) -> bool:
 def _seconds_left(call: Call) -> float:
     if not call.was_begun or call.lost_on:
         return call.plan.max_hunt_seconds
-    return max(call.plan.max_hunt_seconds - (datetime.now(UTC) - call.came_at).total_seconds(), LEAST_SECONDS)
+    return max(call.plan.max_hunt_seconds - (datetime.now(UTC) - call.came_at).total_seconds(), LEAST_HUNT_SECONDS)
 
 
 def _steps_left(call: Call) -> Iterator[tuple[int, PlanStep]]:

@@ -72,6 +72,8 @@ class Offer:
             return Disposition.ACCEPTED
         if end.hangup.by_restart or (end.hangup.while_cut_off and not self._attempt.picked_up):
             return Disposition.CUT
+        if self._attempt.came_back:
+            return Disposition.DIVERTED_TO_US
         return Disposition.NOT_CONFIRMED if self._attempt.picked_up else disposition_of(end.hangup.q850, end.hangup.sip)
 
     async def _connect(self, leg: Leg) -> None:

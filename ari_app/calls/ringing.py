@@ -49,6 +49,9 @@ async def picked_up(attempt: Attempt) -> AsyncIterator[Leg]:
         except HungUp as end:
             if end.leg_id == leg.id:
                 attempt.hangup = end.hangup
+                if way.trunk is not None and not attempt.picked_up and await trunks.has_come_back(desk.ari, end):
+                    attempt.came_back = True
+                    raise
             # Once it rings (180), or may (183: ring-back or an announcement in the sound), the trunk has done its part:
             # what comes then is the person's doing, and nobody is rung again who has just heard it ring.
             rang = leg.ringing.is_set() or leg.in_hand

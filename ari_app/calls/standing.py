@@ -6,43 +6,14 @@ its beginning.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
 
 from ari_app.ari import Ari
+from oncall.standing import Standing, standing_of, variable_of
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Standing:
-    """``generation`` counts the workers that had the call before; ``step`` is a position in the plan (0: not begun);
-    ``tried`` are the contact methods of that step that need not be rung again; ``message`` says that the caller has
-    been asked for one."""
-
-    generation: int = 0
-    round: int = 1
-    step: int = 0
-    tried: set[int] = field(default_factory=set)
-    message: bool = False
-
-    def has_passed(self, round_: int, step: int) -> bool:
-        """Whether the hunt was over with that step already."""
-        return (round_, step) < (self.round, self.step)
-
-    def enter(self, round_: int, step: int) -> bool:
-        """Takes note that the hunt is at that step now; False when it was so already."""
-        if (round_, step) == (self.round, self.step):
-            return False
-        self.round, self.step = round_, step
-        self.tried.clear()
-        return True
-
-    def try_no_more(self, methods: Iterable[int]) -> None:
-        self.tried.update(methods)
 
 
 class Notebook:
@@ -50,7 +21,7 @@ class Notebook:
 
     def __init__(self, ari: Ari, call: UUID) -> None:
         self._ari = ari
-        self._variable = f"VIGIE_CALL_{call.hex}"
+        self._variable = variable_of(call.hex)
         self._written = False
 
     async def read(self) -> Standing:
@@ -58,7 +29,7 @@ class Notebook:
         text = await self._ari.variable(self._variable)
         self._written = bool(text)
         try:
-            return msgspec.json.decode(text, type=Standing) if text else Standing()
+            return standing_of(text)
         except msgspec.MsgspecError as error:
             log.warning("where the call stood cannot be understood, it begins anew: %s", error)
             return Standing()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ari_app.ari import Ari, AriError, Hangup, HungUp, Leg
+from oncall.diversion import is_fresh, note_of
 
 SILENT_SECONDS = 4.0
 """How long a trunk may leave an INVITE without any reply, even "100 Trying", before the next trunk is tried: it has
@@ -60,6 +61,19 @@ async def first_reply(ari: Ari, leg: Leg, within: float) -> None:
         return  # the leg is just ending, or nothing can be known: it gets its whole time
     if not replies["value"]:
         raise HungUp(leg.id, Hangup.unseen("no reply", RECOVERY_ON_TIMER_EXPIRY))
+
+
+async def has_come_back(ari: Ari, end: HungUp) -> bool:
+    """Whether a leg that a trunk has ended was diverted to us, and ended because we refused our own call."""
+    note = note_of(end.leg_id)
+    try:
+        said = await ari.variable(note)
+    except AriError:
+        return False
+    if not said:
+        return False
+    ari.later(ari.set_variable(note, None), f"removing {note}")
+    return is_fresh(said, end.hangup.at.timestamp())
 
 
 async def _is_silent(ari: Ari, trunk: str) -> bool:

@@ -19,6 +19,8 @@ class Line(Base):
         matches("name", NAME),
         matches("number", NUMBER),
         spoken(),
+        within("max_calls", 1, 10_000),
+        within("max_calls_per_caller", 1, 10_000),
         within("voicemail_min_seconds", 0, 30),
         within("voicemail_max_seconds", 10, 600),
         within("voicemail_silence_seconds", 2, 60),
@@ -33,6 +35,8 @@ class Line(Base):
     number: Mapped[str]
     greeting: Mapped[str | None]
     policy_id: Mapped[int] = mapped_column(ForeignKey("escalation_policy.id", ondelete="RESTRICT"), index=True)
+    max_calls: Mapped[int] = mapped_column(server_default=text("30"))
+    max_calls_per_caller: Mapped[int] = mapped_column(server_default=text("5"))
     voicemail_min_seconds: Mapped[int]
     voicemail_max_seconds: Mapped[int]
     voicemail_silence_seconds: Mapped[int]

@@ -25,6 +25,7 @@ from lab.waiting import eventually, until
 from lab.world import World
 from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from tests.support.database import administer
+from tests.support.diversion import TOLD, diverts_to
 from vigie.addresses import ARI_USER
 from vigie.checks import Verdict, examine
 from vigie.commands.agi import fallback_settings
@@ -397,3 +398,26 @@ async def test_what_happened_without_workers_and_database_is_told_and_mailed_onc
     assert resemblance(message.sound, letter.sound) > 0.9
     assert [each.about for each in world.mailbox.letters].count(letter.about) == 1
     assert not (ladder.recordings / f"vigie-{letter.about}.wav").exists()
+
+
+@pytest.mark.parametrize("rung", [Route.AGI, Route.DIALPLAN])
+async def test_a_call_that_comes_back_from_a_diverted_mobile_is_refused(
+    world: World, ladder: Ladder, rung: Route
+) -> None:
+    callers = []
+    async with ladder.only(rung), world.diverting() as carrier:
+        for told in TOLD:
+            world.mobile(ERINS_MOBILE).does_by_itself(rejecting(503))  # then by the other trunk, where it is diverted
+            diverts_to(carrier, world.site.lines["methods"].numbers[0], told)
+            caller = await world.call("methods")
+            carol = await world.phone("carol").rings(within=15)
+            assert len((await world.pbx.command("core show channels concise")).splitlines()) <= 3
+            assert carrier.answers == ["SIP/2.0 486 Busy Here"], told
+            await carol.accepts(caller)
+            await caller.hangs_up()
+            await carol.is_hung_up()
+            callers.append(caller)
+    for caller in callers:
+        trace = await world.trace(caller)
+        assert Disposition.DIVERTED_TO_US in [disposition for _, disposition in trace.dispositions]
+        assert trace.dispositions[-1] == ("Carol", Disposition.ACCEPTED)

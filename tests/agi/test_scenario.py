@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agi_scripts.account import LOST
@@ -14,6 +15,7 @@ from oncall.outcomes import Disposition, EventKind, Outcome, Route
 from oncall.plan import CallerIdShown, ContactKind, ContactMethod, RingOrder, VoicemailRules
 from oncall.policy import Policy, PolicyStep, Supervisors, ThePerson
 from oncall.routing import RoutedLine, RoutedTrunk, RoutingInputs, RoutingTable, build_table
+from oncall.standing import Standing, variable_of
 from tests.support.fallback import BUSY, GONE, MONDAY, TRUNK_DOWN, FakeCaller, served
 from tests.support.rota import ALICE, BOB, CAROL, line, person, phone
 from voice import prompts
@@ -263,3 +265,65 @@ def test_who_is_lost_twice_is_followed_by_others(caller: FakeCaller, tmp_path: P
     caller.answers[FIRST_TRUNK] = caller.picks_up("1", taken=True)
     told = served(caller, table, tmp_path)
     assert told.dispositions == [*[("Alice", Disposition.SOUND_LOST)] * 2, ("Alice", Disposition.ACCEPTED)]
+
+
+def left_by_a_worker(caller: FakeCaller, standing: Standing, seconds: int = 0) -> None:
+    """A worker had the call for so long, and is gone."""
+    caller.globals[variable_of(caller.call.hex)] = msgspec.json.encode(standing).decode()
+    caller.came_at = MONDAY - timedelta(seconds=seconds)
+
+
+def test_whom_a_worker_has_tried_is_not_rung_again(caller: FakeCaller, tmp_path: Path) -> None:
+    standing = Standing(step=1)
+    standing.try_no_more(ALICE, [11], refused=False)
+    left_by_a_worker(caller, standing)
+    served(caller, table, tmp_path)
+    assert [dial for dial, _ in caller.rung] == [FIRST_TRUNK, BOB_BY_FIRST, DESK]
+
+
+def test_who_refused_is_not_rung_again_in_any_step(caller: FakeCaller, tmp_path: Path) -> None:
+    standing = Standing(step=1)
+    standing.try_no_more(CAROL, [31], refused=True)
+    standing.try_no_more(ALICE, [11, 12], refused=True)
+    left_by_a_worker(caller, standing)
+    served(caller, table, tmp_path)
+    assert [dial for dial, _ in caller.rung] == [BOB_BY_FIRST]
+
+
+def test_the_step_at_which_a_worker_was_is_gone_on_with(caller: FakeCaller, tmp_path: Path) -> None:
+    left_by_a_worker(caller, Standing(step=2))
+    served(caller, table, tmp_path)
+    assert [dial for dial, _ in caller.rung] == [DESK]
+
+
+def test_a_caller_who_was_asked_for_a_message_is_asked_again_and_nobody_rung(
+    caller: FakeCaller, tmp_path: Path
+) -> None:
+    left_by_a_worker(caller, Standing(step=2, message=True))
+    served(caller, table, tmp_path)
+    assert caller.rung == []
+
+
+def test_the_time_that_a_worker_has_spent_counts(caller: FakeCaller, tmp_path: Path) -> None:
+    left_by_a_worker(caller, Standing(step=1), seconds=155)
+    served(caller, table, tmp_path)
+    assert caller.rung == [(SOFTPHONE, 20), (FIRST_TRUNK, 5)]
+
+
+def test_some_time_is_left_however_much_was_spent(caller: FakeCaller, tmp_path: Path) -> None:
+    left_by_a_worker(caller, Standing(step=1), seconds=300)
+    served(caller, table, tmp_path)
+    assert caller.rung == [(SOFTPHONE, 20)]
+
+
+def test_the_dialplan_is_told_whom_it_need_not_ring(caller: FakeCaller, tmp_path: Path) -> None:
+    caller.answers = {SOFTPHONE: caller.picks_up("2"), BOB_BY_FIRST: BUSY, DESK: LinkLost("gone")}
+    served(caller, table, tmp_path)
+    assert caller.variables["VIGIE_DONE"] == f"_{ALICE}/__{BOB}/21_"
+
+
+def test_a_phone_that_is_diverted_to_us_is_not_tried_by_another_trunk(caller: FakeCaller, tmp_path: Path) -> None:
+    caller.answers = {FIRST_TRUNK: replace(TRUNK_DOWN, came_back=True)}
+    journalled = served(caller, table, tmp_path)
+    assert [dial for dial, _ in caller.rung] == [SOFTPHONE, FIRST_TRUNK, BOB_BY_FIRST, DESK]
+    assert journalled.dispositions[1] == ("Alice", Disposition.DIVERTED_TO_US)

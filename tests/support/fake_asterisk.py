@@ -105,6 +105,8 @@ class FakeAsterisk:
         """Verbs ("addChannel", "play", …) that Asterisk answers with 500."""
         self.silent_trunks: set[str] = set()
         """The trunks that answer no OPTIONS."""
+        self.globals: dict[str, str] = {}
+        """Global variables, by name."""
         self._by_endpoint: dict[str, asyncio.Queue[Party]] = {}
         self._callers = 0
 
@@ -156,6 +158,8 @@ class FakeAsterisk:
             case ["GET", "channels", channel, "rtp_statistics"] if self._lives(channel):
                 self.parties[channel].packets += not self.parties[channel].vanished
                 return {"rxcount": self.parties[channel].packets}
+            case ["GET", "asterisk", "variable"]:
+                return {"value": self.globals.get(query["variable"], "")}
             case ["GET", "channels", channel, "variable"]:
                 return {"value": channel if self.parties[channel].replied else ""}
             case [_, "channels", channel, *verb]:

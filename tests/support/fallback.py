@@ -42,16 +42,21 @@ class FakeCaller:
     id: str = "1768215600.1"
     call: UUID = field(default_factory=uuid4)
     now: datetime = MONDAY
+    came_at: datetime = MONDAY
     rung: list[tuple[str, int]] = field(default_factory=list)
     asked: list[Ask | None] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
+    globals: dict[str, str] = field(default_factory=dict)
     recordings: Path = Path()
     answered = False
     hung_up = False
 
     def variable(self, name: str) -> str:
         known = {"VIGIE_CALL": str(self.call), "VIGIE_DID": self.did, "VIGIE_CALLER": self.number}
+        known["VIGIE_CAME"] = str(int(self.came_at.timestamp()))
+        if name.startswith("GLOBAL("):
+            return self.globals.get(name.removeprefix("GLOBAL(").removesuffix(")"), "")
         return known[name] if name in known else self.states[name]
 
     def set(self, name: str, value: object) -> None:

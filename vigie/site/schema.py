@@ -161,7 +161,10 @@ class VoicemailEntry(Entry):
 
 
 class LineEntry(Entry):
-    """``number`` is the one shown when the line calls out: the first of ``numbers`` unless said otherwise."""
+    """``number`` is the one shown when the line calls out: the first of ``numbers`` unless said otherwise.
+
+    More calls at once than ``max_calls``, or than ``max_calls_per_caller`` from one number, are refused.
+    """
 
     name: Name
     language: Language | None = None
@@ -169,6 +172,8 @@ class LineEntry(Entry):
     numbers: Annotated[tuple[Number, ...], Field(min_length=1)]
     number: Number | None = None
     greeting: Words | None = None
+    max_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
+    max_calls_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 5
     policy: Slug
     supervisors: tuple[Slug, ...] = ()
     voicemail: VoicemailEntry = VoicemailEntry()

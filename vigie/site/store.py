@@ -199,6 +199,8 @@ async def _lines(reader: _Reader, people: dict[int, str]) -> dict[str, LineEntry
             numbers=numbers[row.id],
             number=row.number,
             greeting=row.greeting,
+            max_calls=row.max_calls,
+            max_calls_per_caller=row.max_calls_per_caller,
             policy=policies[row.policy_id],
             supervisors=supervisors[row.id],
             voicemail=VoicemailEntry(

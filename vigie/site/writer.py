@@ -24,6 +24,9 @@ KINDS: Mapping[str, Any] = {
 """The table of each kind of object, in the order in which they name each other."""
 
 
+_LINE_FIELDS = {"name", "language", "zone", "number", "greeting", "max_calls", "max_calls_per_caller"}
+
+
 class SiteWriter:
     """Makes the tables say what ``site`` says of the objects that are named to it."""
 
@@ -211,7 +214,7 @@ class SiteWriter:
             {
                 "slug": slug,
                 "policy_id": self._ids["policy"][line.policy],
-                **line.model_dump(include={"name", "language", "zone", "number", "greeting"}),
+                **line.model_dump(include=_LINE_FIELDS),
                 "voicemail_min_seconds": line.voicemail.min_seconds,
                 "voicemail_max_seconds": line.voicemail.max_seconds,
                 "voicemail_silence_seconds": line.voicemail.silence_seconds,

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from oncall.manner import FromUser, Identity, NumberIn
 from oncall.policy import CONFIRM_SECONDS
+from oncall.standing import LEAST_HUNT_SECONDS
 from vigie.addresses import ARI_USER
 from vigie.errors import StackError
 from vigie.secrets import Secrets
@@ -80,6 +81,7 @@ def render(
         "secrets": secrets,
         "ari_user": ARI_USER,
         "confirm_seconds": CONFIRM_SECONDS,
+        "least_seconds": LEAST_HUNT_SECONDS,
         "music": music_directory(settings),
         "trunks": trunks,
         "phones": sorted(phones),
