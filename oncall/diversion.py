@@ -17,10 +17,11 @@ _SIGNIFICANT: Final = 9
 def leg_variables(line: int, shown: str, number: str, name: str) -> dict[str, str]:
     """What is set where ``number`` is rung by a trunk for a line, with ``shown`` as the caller, in Asterisk's words."""
     source = f"{line}.{shown[-_SIGNIFICANT:]}"
+    called = ":" + number.lstrip("+")  # as a whole where it is an extension, else the last digits alone
     return {
         "GROUP(vigie-out)": "trunk",
         "GROUP(vigie-shown)": source,
-        "__VIGIE_RINGS": f"{source}|{f":{number.lstrip('+')}"[-_SIGNIFICANT:]}|{name}",
+        "__VIGIE_RINGS": f"{source}|{called[-_SIGNIFICANT:]}|{name}",
     }
 
 
