@@ -106,6 +106,7 @@ async def _read(engine: AsyncEngine, caller: Dialled) -> Trace | None:
             select(Call)
             .where(Call.did == caller.number, Call.started_at > caller.placed_at - _TRUNCATED)
             .where(Call.caller.is_not_distinct_from(caller.journalled_as))
+            .where(Call.outcome.is_distinct_from(Outcome.REFUSED))  # such as what a diverted mobile sent back to us
             .order_by(Call.started_at)
             .limit(1)
         )

@@ -65,7 +65,8 @@ def site(trunk: SocketAddress) -> dict[str, Any]:
             people[name] = {"name": f"Person {name}", "contact_methods": [phone]}
             policies[name] = {"name": f"Policy {name}", "steps": [{"ring": [{"person": name}]}]}
             # One name for all, as each name is a sentence to be spoken and kept.
-            lines[name] = {"name": "Support", "numbers": list(numbers), "policy": name}
+            told = {"to": ["bench@societe.example"]}
+            lines[name] = {"name": "Support", "numbers": list(numbers), "policy": name, "voicemail": told}
     trunks = {"bench": {"host": trunk.host, "port": trunk.port}}
     return {"people": people, "trunks": trunks, "policies": policies, "lines": lines}
 

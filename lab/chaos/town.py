@@ -78,6 +78,7 @@ def site(lines: int) -> str:
                 "name": f"{each.name} {line}",
                 "numbers": [number_of(kind, line)],
                 "policy": slug,
+                "max_calls": 1000,
                 "voicemail": {"to": list(RECIPIENTS), "silence_seconds": 2},
             }
     trunks = {

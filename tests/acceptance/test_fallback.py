@@ -440,4 +440,4 @@ async def test_a_call_that_comes_back_from_a_diverted_mobile_is_refused(
     for caller in callers:
         trace = await world.trace(caller)
         assert Disposition.DIVERTED_TO_US in [disposition for _, disposition in trace.dispositions]
-        assert trace.dispositions[-1] == ("Carol", Disposition.ACCEPTED)
+        assert ("Carol", Disposition.ACCEPTED) in trace.dispositions
