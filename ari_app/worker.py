@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 from uuid import UUID
 
-from ari_app.ari import Ari, AriError, CallBroadcast, Kin, admitted
+from ari_app.ari import Ari, AriError, AriRefused, CallBroadcast, Kin, admitted
 from ari_app.calls.adoption import LeftCall, carry_on, give_up, left_calls
 from ari_app.calls.aftermath import Aftermath
 from ari_app.calls.desk import Desk
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 FAMILY = "vigie-"
 """How the names of all workers' applications begin; the dialplan offers calls to these."""
 LOOK_SECONDS = 0.2
+REFUSED_SECONDS = 30.0
+"""How soon an Asterisk that refuses us is asked again."""
 NOTICED_SECONDS = 2
 """After this long a connection is known to all others, and hears what they say."""
 LEAVE_SECONDS = 3
@@ -94,6 +96,8 @@ class Worker:
         self._desks = tuple(self._desk(access) for access in settings.asterisks)
         self._calls: set[asyncio.Task[None]] = set()
         self._adopting: set[UUID | str] = set()
+        self._refusing: set[str] = set()
+        """The addresses of the Asterisks that will not have us."""
         self.stopping = asyncio.Event()
         """Set once we were told to stop."""
 
@@ -126,7 +130,7 @@ class Worker:
         """Serves calls until told to stop. ``on_serving`` hears, after each connection, how many Asterisks we serve.
 
         :raises DatabaseError: the rota could not be read at the start, and there is no snapshot of it.
-        :raises AriRefused: an Asterisk will not have us, or will not do.
+        :raises AriRefused: no Asterisk will have us, or will do.
         """
         self._on_serving = on_serving
         loop = asyncio.get_running_loop()
@@ -152,8 +156,21 @@ class Worker:
             start.cancel()
 
     async def _link(self, access: AriAccess, ari: Ari) -> None:
-        await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
-        await ari.run()
+        """Keeps the link to one Asterisk, which may refuse us for a while as long as another does not.
+
+        Raises AriRefused when they all refuse us.
+        """
+        while True:
+            try:
+                await admitted(access.url, access.username, access.password, f"{FAMILY}{self._settings.name}.")
+                self._refusing.discard(access.url)
+                await ari.run()
+            except AriRefused as error:
+                self._refusing.add(access.url)
+                if len(self._refusing) == len(self._settings.asterisks):
+                    raise
+                log.error("%s; the other Asterisks are served, this one is asked again in %g s", error, REFUSED_SECONDS)
+            await asyncio.sleep(REFUSED_SECONDS)
 
     async def _work(self, stop: asyncio.Task[Literal[True]]) -> None:
         aftermath = Aftermath(self._desks, self._engine, self._journal)
@@ -175,7 +192,7 @@ class Worker:
             await asyncio.sleep(AHEAD_SECONDS if done else RETRY_SECONDS)
 
     async def _serve_until(self, stop: asyncio.Task[Literal[True]]) -> None:
-        """Serves calls until ``stop`` is over, or an Asterisk will not have us, which is raised."""
+        """Serves calls until ``stop`` is over, or no Asterisk will have us, which is raised."""
         asterisks = zip(self._settings.asterisks, self._desks, strict=True)
         links = {asyncio.create_task(self._link(access, desk.ari)) for access, desk in asterisks}
         try:
@@ -236,10 +253,9 @@ class Worker:
     async def _drain(self) -> None:
         """Finishes the calls, or leaves to another worker what goes on; stores what is to be stored."""
         self.stopping.set()
-        for desk in self._desks:
-            with suppress(AriError, TimeoutError):
-                async with asyncio.timeout(LEAVE_SECONDS):
-                    await desk.ari.pulse.leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await asyncio.gather(*(desk.ari.pulse.leave() for desk in self._desks), return_exceptions=True)
         if self._calls:
             log.info("finishing %d calls", len(self._calls))
         until = asyncio.get_running_loop().time() + self._settings.drain_seconds

@@ -243,8 +243,13 @@ class Ari:
         Raises:
             Conflict: there is one of that id.
         """
-        await self.request("POST", f"bridges/{bridge_id}", type=kind)
-        return Bridge(self, bridge_id)
+        bridge = Bridge(self, bridge_id)
+        try:
+            await self.request("POST", f"bridges/{bridge_id}", type=kind)
+        except asyncio.CancelledError:
+            await self.finish(bridge.destroy(), f"destroying bridge {bridge_id}")
+            raise
+        return bridge
 
     async def channels(self) -> list[Channel]:
         """All channels, whoever's they are."""

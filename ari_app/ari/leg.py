@@ -1,7 +1,8 @@
 """A leg: one party's channel, as a scenario holds it, and all that can be done with it."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from msgspec import convert
@@ -68,8 +69,23 @@ class Leg(Life):
         await self._command("POST", "move", once=True, app=self._ari.app)
 
     async def moh(self) -> None:
-        """Starts music on hold."""
+        """Starts music on hold, which nobody stops: see `music`."""
         await self._command("POST", "moh")
+
+    @asynccontextmanager
+    async def music(self) -> AsyncIterator[None]:
+        """While inside, music on hold is played. It is stopped however this is left: also when that is while Asterisk
+        was only being asked for it, since requests are carried out in their order.
+
+        Raises:
+            RequestFailed: there is no music, on entering.
+        """
+        try:
+            await self.moh()
+            yield
+        finally:
+            if self.hangup_cause is None:
+                await self._ari.finish(self.stop_moh(), f"stopping the music on {self.id}")
 
     async def stop_moh(self) -> None:
         await self._command("DELETE", "moh")

@@ -6,7 +6,7 @@ hands. Two workers that act on the same change nothing by it.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -39,6 +39,8 @@ class Aftermath:
         self._journal = journal
         self._messages: set[UUID] = set()
         self._calls: set[UUID] = set()
+        self._homes: dict[UUID, Desk] = {}
+        """On which Asterisk the open calls were seen."""
         self._looks = 0
 
     async def run(self) -> None:
@@ -46,8 +48,7 @@ class Aftermath:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                if all(desk.ari.connected for desk in self._desks):
-                    await self.look()
+                await self.look()
             except (AriError, DatabaseError) as error:
                 log.warning("what was left behind must wait: %s", error)
             except Exception:
@@ -55,11 +56,11 @@ class Aftermath:
 
     async def look(self) -> None:
         """Acts on what was there the last time too."""
-        listed = await asyncio.gather(*(desk.ari.channels() for desk in self._desks))
-        channels = [channel for listing in listed for channel in listing]
-        waiting = await self._take_messages_in({call_id(channel) for channel in channels})
+        listed = await asyncio.gather(*map(_channels, self._desks))
+        seen = {desk: channels for desk, channels in zip(self._desks, listed, strict=True) if channels is not None}
+        waiting = await self._take_messages_in(seen)
         if not await self._is_behind():
-            await self._close_calls(channels, waiting)
+            await self._close_calls(seen, waiting)
         self._looks += 1
         if self._looks % LOOKS_A_MINUTE == 0:
             for call in set(await untold_calls(self._engine)) - waiting:
@@ -70,12 +71,13 @@ class Aftermath:
         since = await asyncio.to_thread(unwritten_since, self._journal.directory)
         return since is not None and datetime.now(UTC) - since > timedelta(seconds=LOOK_SECONDS)
 
-    async def _take_messages_in(self, alive: set[UUID | None]) -> set[UUID]:
+    async def _take_messages_in(self, seen: Mapping[Desk, Sequence[Channel]]) -> set[UUID]:
         """Has the messages of calls that are over stored; gives the calls whose messages are not."""
         found: set[UUID] = set()
         taken: set[UUID] = set()
-        for desk in self._desks:
-            for call in await desk.mailroom.left_messages():
+        for desk, channels in seen.items():
+            alive = {call_id(channel) for channel in channels}
+            for call in await _left_messages(desk):
                 if call not in alive:
                     found.add(call)
                     if call in self._messages and await _is_taken_in(desk, call):
@@ -83,13 +85,22 @@ class Aftermath:
         self._messages = found - taken
         return self._messages
 
-    async def _close_calls(self, channels: Sequence[Channel], waiting: set[UUID]) -> None:
-        ids = {channel.id for channel in channels}
+    async def _close_calls(self, seen: Mapping[Desk, Sequence[Channel]], waiting: set[UUID]) -> None:
+        """Closes the calls that nobody has any more: those of an Asterisk that is not seen now may be alive there."""
+        ids = {channel.id for channels in seen.values() for channel in channels}
+        for desk, channels in seen.items():
+            self._homes |= {key: desk for channel in channels if (key := call_id(channel))}
         ours = {call.id for desk in self._desks for call in desk.calls}
+        unclosed = await open_calls(self._engine)
+        self._homes = {call.id: self._homes[call.id] for call in unclosed if call.id in self._homes}
+        all_are_seen = len(seen) == len(self._desks)
         dead = [
             call
-            for call in await open_calls(self._engine)
-            if call.channel not in ids and call.id not in ours and call.id not in waiting
+            for call in unclosed
+            if (all_are_seen or self._homes.get(call.id) in seen)
+            and call.channel not in ids
+            and call.id not in ours
+            and call.id not in waiting
         ]
         for call in dead:
             if call.id in self._calls:
@@ -122,11 +133,29 @@ class Aftermath:
             await store_missed(self._engine, call.id)
 
     def _outcome(self, call: OpenCall) -> Outcome:
-        if any(desk.ari.started_at > call.last_told_at for desk in self._desks):
+        desks = [self._homes[call.id]] if call.id in self._homes else self._desks
+        if any(desk.ari.started_at > call.last_told_at for desk in desks):
             return Outcome.CUT
         if call.accepted:
             return Outcome.ANSWERED
         return Outcome.NO_MESSAGE if call.asked else Outcome.ABANDONED
+
+
+async def _channels(desk: Desk) -> list[Channel] | None:
+    """The channels of one Asterisk; None when it cannot be seen now."""
+    try:
+        return await desk.ari.channels() if desk.ari.connected else None
+    except AriError as error:
+        log.warning("an Asterisk is not looked at: %s", error)
+        return None
+
+
+async def _left_messages(desk: Desk) -> list[UUID]:
+    try:
+        return await desk.mailroom.left_messages()
+    except AriError as error:
+        log.warning("the messages of an Asterisk must wait: %s", error)
+        return []
 
 
 async def _is_taken_in(desk: Desk, call: UUID) -> bool:

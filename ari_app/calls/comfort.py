@@ -6,7 +6,7 @@ It runs beside the hunt, so that telephones ring from the first moment: the call
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from ari_app.ari import AriError, HungUp, Leg
 from ari_app.calls.call import Call
@@ -95,15 +95,9 @@ async def comforted(call: Call) -> AsyncIterator[Comfort]:
 @asynccontextmanager
 async def _music(caller: Leg) -> AsyncIterator[None]:
     """Music on hold, or silence where Asterisk has none to play."""
-    try:
-        await caller.moh()
-    except AriError as error:
-        log.warning("the caller waits in silence: %s", error)
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(caller.music())
+        except AriError as error:
+            log.warning("the caller waits in silence: %s", error)
         yield
-    finally:
-        if caller.hangup_cause is None:
-            try:
-                await caller.stop_moh()
-            except AriError as error:
-                log.warning("the music could not be stopped: %s", error)

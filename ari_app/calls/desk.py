@@ -29,7 +29,7 @@ REFUSED_SECONDS = 3600.0
 """For so long a trunk that has refused a caller's number is not shown another one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Desk:
     """The means of a call: its Asterisk, the table it is routed by, its journal, its voices, and the mail room."""
 

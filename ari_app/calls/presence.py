@@ -4,16 +4,19 @@ The truth is Asterisk's: somebody talks whose channel is in a bridge. Each worke
 happens, and looks for itself when it connects and before it passes somebody over for being engaged.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from ari_app.ari import Ari, ChannelUserevent
+from ari_app.ari import Ari, AriError, ChannelUserevent
 from ari_app.calls.contact import Contact
 
 log = logging.getLogger(__name__)
 
+ASK_SECONDS = 0.5
+"""How long an Asterisk may take to say whether somebody talks there: callers wait meanwhile."""
 ENGAGED = "vigie-engaged"
 FREE = "vigie-free"
 
@@ -44,7 +47,12 @@ class Presence:
         if person not in self._engaged:
             return False
         ari, leg = self._engaged[person]
-        channel = await ari.channel(leg)
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                channel = await ari.channel(leg) if ari.connected else None
+        except (AriError, TimeoutError) as error:
+            log.warning("whether person %s is still on the line cannot be asked: %r", person, error)
+            return False  # of an Asterisk that is away nobody knows: a telephone that is busy says so
         if channel is not None and channel.state == "Up":
             return True
         log.info("person %s was taken for engaged without being on the line", person)

@@ -1,6 +1,7 @@
 """A desk with an imaginary Asterisk in front of it and no database behind."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -147,9 +148,11 @@ async def until(condition: Any, what: str) -> None:
     assert condition(), what
 
 
-@pytest.fixture
-async def office() -> AsyncIterator[Office]:
+@pytest.fixture(params=[None, 2026], ids=["prompt", "slow"])
+async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
+    """Each story is told twice: with an Asterisk that acts at once, and one that takes its time, now more, now less."""
     office = Office()
+    office.asterisk.chance = random.Random(request.param) if request.param else None
     yield office
     for call in office.calls:
         call.cancel()

@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
+from ari_app.ari import AriRefused
 from ari_app.worker import AriAccess, Worker, WorkerSettings
 from db.errors import NotMigrated
 from db.segment import HEAD
@@ -86,3 +89,39 @@ async def test_a_worker_on_a_new_installation_says_what_is_missing(tmp_path: Pat
     async with AriServer() as asterisk:
         with pytest.raises(NotMigrated, match="vigie db upgrade"):
             await Worker(settings_of(asterisk, tmp_path, empty_database_url)).run(serving)
+
+
+async def test_an_asterisk_that_refuses_us_keeps_us_from_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_app.worker.REFUSED_SECONDS", 0.05)
+    async with AriServer() as good, AriServer() as bad:
+        for asterisk in (good, bad):
+            fit_for_us(asterisk)
+        bad.refuses_everybody = HTTPStatus.UNAUTHORIZED
+        settings = replace(
+            settings_of(good, tmp_path, NOWHERE), asterisks=(AriAccess(good.url, *USER), AriAccess(bad.url, *USER))
+        )
+        settings.snapshots.write(table_of("Carol"), datetime.now(UTC))
+        running = asyncio.create_task(Worker(settings).run(serving))
+        async with asyncio.timeout(20):
+            while not good.connections or "the other Asterisks are served" not in caplog.text:
+                await asyncio.sleep(0.01)
+            assert not running.done()
+            bad.refuses_everybody = None
+            while not bad.connections:
+                await asyncio.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await running
+
+
+async def test_a_worker_whom_no_asterisk_will_have_says_so_and_ends(tmp_path: Path) -> None:
+    async with AriServer() as one, AriServer() as other:
+        for asterisk in (one, other):
+            asterisk.refuses_everybody = HTTPStatus.UNAUTHORIZED
+        settings = replace(
+            settings_of(one, tmp_path, NOWHERE), asterisks=(AriAccess(one.url, *USER), AriAccess(other.url, *USER))
+        )
+        settings.snapshots.write(table_of("Carol"), datetime.now(UTC))
+        with pytest.raises(AriRefused, match="refuses user 'vigie' or its password"):
+            await asyncio.wait_for(Worker(settings).run(serving), 20)

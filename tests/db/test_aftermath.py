@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ari_app.ari import Channel
 from ari_app.calls.aftermath import Aftermath
 from db.aftermath import left_call, open_calls
 from db.journal import Journal
@@ -150,3 +153,54 @@ async def test_a_call_whose_end_is_on_its_way_is_left_to_its_owner(engine: Async
         await aftermath.look()
     assert survivor.pending == 2, "its last event and its end"
     spool.close()
+
+
+async def test_an_asterisk_that_cannot_be_seen_keeps_its_calls_and_holds_up_no_other(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    here, there, homeless = [uuid4() for _ in range(3)]
+    for call in (here, there, homeless):
+        await write(engine, [opened(call)])
+    seen, unseen = an_asterisk(here), an_asterisk(there)
+    paper = Paper(tmp_path)
+    aftermath = Aftermath((seen, unseen), engine, paper)  # type: ignore[arg-type]
+    await aftermath.look()
+    unseen.ari.connected = False
+    seen.ari.alive.clear()
+    for _ in range(3):
+        await aftermath.look()
+    assert {record.id for record in paper if isinstance(record, CallClosed)} == {here}, "of the others nobody knows"
+
+
+def an_asterisk(*calls: UUID) -> Any:
+    """One on which these calls are."""
+    alive = [Channel(id=f"channel of {call}", channelvars={"VIGIE_CALL": str(call)}) for call in calls]
+
+    async def channels() -> list[Channel]:
+        return list(alive)
+
+    async def nothing(*_: object) -> list[object]:
+        return []
+
+    ari = SimpleNamespace(
+        connected=True,
+        alive=alive,
+        channels=channels,
+        started_at=CAME,
+        later=lambda work, _: work.close(),
+        set_variable=nothing,
+    )
+    return Hashable(ari=ari, calls={}, mailroom=SimpleNamespace(left_messages=nothing))
+
+
+class Hashable(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+class Paper(list[Record]):
+    """A journal on paper, whose spool lies in ``directory``."""
+
+    put = list.append
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory

@@ -4,6 +4,8 @@ It stands where the websocket would, so legs, scopes and dispatch are the real o
 """
 
 import asyncio
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,6 +109,14 @@ class FakeAsterisk:
         """The trunks that answer no OPTIONS."""
         self.globals: dict[str, str] = {}
         """Global variables, by name."""
+        self.up = asyncio.Event()
+        self.up.set()
+        self.bridges: set[str] = set()
+        self.chance: random.Random | None = None
+        """With one, each request takes its time, some a hundredth of a second."""
+        self.after_request: Callable[[int], None] = lambda _: None
+        """Called with the number of each request, once it was carried out and before its reply comes."""
+        self._requests = 0
         self._by_endpoint: dict[str, asyncio.Queue[Party]] = {}
         self._callers = 0
 
@@ -130,6 +140,10 @@ class FakeAsterisk:
         except TimeoutError:
             raise AssertionError(f"{endpoint} was not rung, only {self.rung_endpoints}") from None
 
+    def forget_rings(self) -> None:
+        """Whatever has rung is not waited for any more."""
+        self._by_endpoint.clear()
+
     def tell(self, event: Any) -> None:
         asyncio.get_running_loop().call_soon(self.ari._dispatch, event)
 
@@ -140,6 +154,14 @@ class FakeAsterisk:
     # --- the connection's side
 
     async def request(self, method: str, uri: str, query: dict[str, Any], body: Any, *, once: bool = False) -> Any:
+        await asyncio.sleep(self.chance.random() / 50 if self.chance else 0)
+        reply = await self._carry_out(method, uri, query, body)
+        self._requests += 1
+        self.after_request(self._requests)
+        await asyncio.sleep(0)
+        return reply
+
+    async def _carry_out(self, method: str, uri: str, query: dict[str, Any], body: Any) -> Any:
         await asyncio.sleep(0)
         match [method, *uri.split("/")]:
             case ["POST", "events", "claim"]:
@@ -150,7 +172,7 @@ class FakeAsterisk:
                 return reply
             case [_, *parts] if parts[-1] in self.broken:
                 raise request_failed(uri, 500, "broken by the test")
-            case ["DELETE", "channels", channel]:
+            case ["DELETE", "channels", channel] if channel in self.parties:
                 self.parties[channel].hangs_up()
             case ["GET", "endpoints", "PJSIP", watch]:
                 trunk = watch.removeprefix("trunk-").removesuffix(".in")
@@ -168,6 +190,10 @@ class FakeAsterisk:
                 if not verb:
                     return msgspec.to_builtins(self.parties[channel].channel)
                 self._channel(self.parties[channel], method, verb, query)
+            case ["POST", "bridges", bridge]:
+                self.bridges.add(bridge)
+            case ["DELETE", "bridges", bridge]:
+                self.bridges.discard(bridge)
             case [_, "bridges", _, "addChannel"]:
                 together = query["channel"].split(",")
                 for channel in together:
