@@ -122,6 +122,16 @@ class Rtp(asyncio.DatagramProtocol):
 
         await until(heard, within=within, hoped="a key is heard", instead=lambda: f"heard {other.keys_heard}")
 
+    async def plays(self, alaw: bytes, to: SocketAddress) -> None:
+        """Sends a sound (A-law) as fast as it is heard."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        for start in range(0, len(alaw), 160):
+            self._time += 160
+            self._packet(ALAW, alaw[start : start + 160].ljust(160, SILENCE[:1]), to)
+            due += 0.02
+            await asyncio.sleep(max(0, due - loop.time()))
+
     def makes_noise(self, to: SocketAddress) -> None:
         """Sends 20 ms of noise."""
         self._time += 160
