@@ -380,27 +380,6 @@ async def test_a_message_with_which_asterisk_ended_is_kept_though_the_dialplan_a
     assert trace.event(EventKind.VOICEMAIL_STARTED)
 
 
-async def test_what_happened_without_workers_and_database_is_told_and_mailed_once_when_they_are_back(
-    world: World, ladder: Ladder, message: Speech
-) -> None:
-    """The last story here: from now on the workers are there."""
-    with the_database_away(world):
-        caller = await world.call("answering-machine")
-        await caller.is_answered()
-        await caller.hears_beep()
-        await caller.says(message)
-        await caller.presses("#")
-        await caller.is_hung_up()
-
-    await ladder.workers_return()
-    letter = await world.letter(caller, "carol@societe.example")
-    assert letter.subject.endswith("— secours")
-    assert "servi par le secours" in letter.text
-    assert resemblance(message.sound, letter.sound) > 0.9
-    assert [each.about for each in world.mailbox.letters].count(letter.about) == 1
-    assert not (ladder.recordings / f"vigie-{letter.about}.wav").exists()
-
-
 @asynccontextmanager
 async def preferring_the_other_trunk(ladder: Ladder) -> AsyncIterator[None]:
     """While inside, the snapshot and the known numbers have the carrier who is out of order first."""
@@ -408,7 +387,7 @@ async def preferring_the_other_trunk(ladder: Ladder) -> AsyncIterator[None]:
     backwards = replace(good, trunks=good.trunks[::-1])
 
     async def otherwise() -> str:
-        for _ in range(2):  # the workers, who still run, may have written theirs over it
+        for _ in range(2):  # the second makes the first the previous one, so neither is the old order
             ladder.snapshots.write(backwards, datetime.now(UTC))
         who = await ladder.console.entries("vigie-who")
         first = [value for value in who.values() if value.startswith(f"PJSIP/{ERINS_MOBILE}")][:1]
@@ -442,3 +421,24 @@ async def test_a_call_that_comes_back_from_a_diverted_mobile_is_refused(
         trace = await world.trace(caller)
         assert Disposition.DIVERTED_TO_US in [disposition for _, disposition in trace.dispositions]
         assert ("Carol", Disposition.ACCEPTED) in trace.dispositions
+
+
+async def test_what_happened_without_workers_and_database_is_told_and_mailed_once_when_they_are_back(
+    world: World, ladder: Ladder, message: Speech
+) -> None:
+    """The last story here: from now on the workers are there."""
+    with the_database_away(world):
+        caller = await world.call("answering-machine")
+        await caller.is_answered()
+        await caller.hears_beep()
+        await caller.says(message)
+        await caller.presses("#")
+        await caller.is_hung_up()
+
+    await ladder.workers_return()
+    letter = await world.letter(caller, "carol@societe.example")
+    assert letter.subject.endswith("— secours")
+    assert "servi par le secours" in letter.text
+    assert resemblance(message.sound, letter.sound) > 0.9
+    assert [each.about for each in world.mailbox.letters].count(letter.about) == 1
+    assert not (ladder.recordings / f"vigie-{letter.about}.wav").exists()
