@@ -88,8 +88,8 @@ async def test_a_worker_that_comes_to_a_crowd_of_channels_does_not_end_asterisk(
 
 @asynccontextmanager
 async def a_crowd(world: World) -> AsyncIterator[None]:
-    """While inside there are CROWD channels that do nothing."""
-    await world.pbx.command("dialplan add extension s,1,Wait(60) into crowd")
+    """While inside there are CROWD channels that do nothing: in Wait() each would send silence."""
+    await world.pbx.command("dialplan add extension s,1,WaitExten(60) into crowd")
     both_ends = {"endpoint": "Local/s@crowd", "context": "crowd", "extension": "s"}
     try:
         async with world.ari() as asterisk:
