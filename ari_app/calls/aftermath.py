@@ -63,7 +63,9 @@ class Aftermath:
             await self._close_calls(seen, waiting)
         self._looks += 1
         if self._looks % LOOKS_A_MINUTE == 0:
-            for call in set(await untold_calls(self._engine)) - waiting:
+            # A scenario that failed has closed its call, though the fallback may still serve the caller.
+            alive = {call_id(channel) for channels in seen.values() for channel in channels}
+            for call in set(await untold_calls(self._engine)) - waiting - alive:
                 await store_missed(self._engine, call)
 
     async def _is_behind(self) -> bool:

@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ari_app.ari import Channel
-from ari_app.calls.aftermath import Aftermath
+from ari_app.calls.aftermath import LOOKS_A_MINUTE, Aftermath
 from db.aftermath import left_call, open_calls
 from db.journal import Journal
 from db.records import AttemptClosed, AttemptOpened, CallClosed, CallEvent, CallOpened, Record, encode
@@ -170,6 +171,42 @@ async def test_an_asterisk_that_cannot_be_seen_keeps_its_calls_and_holds_up_no_o
     for _ in range(3):
         await aftermath.look()
     assert {record.id for record in paper if isinstance(record, CallClosed)} == {here}, "of the others nobody knows"
+
+
+LINE = """
+    WITH policy AS (
+        INSERT INTO escalation_policy (slug, name, max_hunt_seconds, rounds) VALUES ('p', 'P', 60, 1) RETURNING id
+    ), support AS (
+        INSERT INTO line (slug, name, language, zone, number, policy_id, voicemail_min_seconds,
+                          voicemail_max_seconds, voicemail_silence_seconds)
+        SELECT 'support', 'Support', 'fr', 'Europe/Paris', '+33199001234', id, 2, 180, 10 FROM policy RETURNING id
+    )
+    INSERT INTO voicemail_recipient (line_id, position, email) SELECT id, 1, 'desk@example.org' FROM support
+    RETURNING line_id
+"""
+
+
+async def test_nobody_is_told_of_a_failed_call_while_the_fallback_serves_it(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    async def told() -> int | None:
+        async with engine.connect() as connection:
+            return await connection.scalar(text("SELECT count(*) FROM outbox"))
+
+    async with engine.begin() as connection:
+        line = await connection.scalar(text(LINE))
+    call, ended = uuid4(), datetime.now(UTC) - timedelta(minutes=2)
+    over = CallClosed(id=call, ended_at=ended, outcome=Outcome.FAILED)
+    await journal(engine, replace(opened(call, line_id=line, line_name="Support"), started_at=ended), over)
+    asterisk = an_asterisk(call)
+    aftermath = Aftermath((asterisk,), engine, Paper(tmp_path))  # type: ignore[arg-type]
+    for _ in range(LOOKS_A_MINUTE):
+        await aftermath.look()
+    assert await told() == 0
+    asterisk.ari.alive.clear()
+    for _ in range(LOOKS_A_MINUTE):
+        await aftermath.look()
+    assert await told() == 1
 
 
 def an_asterisk(*calls: UUID) -> Any:
